@@ -1,0 +1,33 @@
+#!/bin/sh
+# The nginx of mode managed, in the foreground, apart from the controller: under systemd, or as a
+# container of its own. The controller finds it by its pid file, reloads it, and starts one itself
+# only where none runs.
+#
+#   managed-nginx.sh [STATE-DIR]      the settings' stateDir, default /var/lib/pointsman
+set -eu
+
+state=${1:-/var/lib/pointsman}
+root=$state/nginx
+main=$root/nginx.conf
+PATH=$PATH:/usr/sbin:/sbin
+
+if [ ! -s "$main" ]; then
+  # Before the controller's first start: an nginx without sites, which is reloaded then.
+  mkdir -p "$root"
+  printf 'pid "%s/nginx.pid";\nerror_log stderr;\nevents {\n}\nhttp {\n}\n' "$root" >"$main"
+fi
+
+# 0 while the pid file names a living master of this configuration.
+is_served() {
+  pid=$(cat "$root/nginx.pid" 2>/dev/null) || return 1
+  case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
+    "nginx: master process "*"$main"*) return 0 ;;
+  esac
+  return 1
+}
+
+# One that the controller had to start goes first; this one follows when it ends.
+while is_served; do
+  sleep 1
+done
+exec nginx -c "$main" -g 'daemon off;'

@@ -1,0 +1,70 @@
+import { PointsmanError } from '../errors.js';
+import { otherSlot } from '../manifest/project.js';
+import type { Attempt } from './context.js';
+import { Superseded } from './context.js';
+import type { DeployState } from './deploy.js';
+import type { Deployment } from './deployment.js';
+import { containerOf, probeOnce, probeTargetOf, watchExit } from './probe.js';
+import type { ProbeTarget } from './probe.js';
+
+/**
+ * Keeps probing the new live container for `health.bake`. Ends early, as cancelled, when what is
+ * wanted by now is the previous slot's revision: the next pass goes back to it at once.
+ * @throws PointsmanError BakeFailed
+ */
+export async function bake(deployment: Deployment, state: DeployState, attempt: Attempt): Promise<void> {
+  const { context, step } = deployment;
+  await deployment.enter('baking');
+  const ended = new AbortController();
+  const goBack = new AbortController();
+  const previous = context.observed.containers[otherSlot(step.slot)]?.labels.revision;
+  const lookAround = (): void => {
+    const { newer } = attempt;
+    if (newer?.kind === 'resolved' && !newer.project.suspend && newer.revision === previous) {
+      goBack.abort(new Superseded(`a revert to revision ${newer.revision}`));
+    }
+  };
+  const stopListening = attempt.onSupersede(lookAround);
+  const signal = AbortSignal.any([context.stopping, goBack.signal, ended.signal]);
+  try {
+    lookAround();
+    const container = await containerOf(context, state);
+    const exit = watchExit(context, container.id, signal);
+    try {
+      await Promise.race([exit, keepProbing(deployment, probeTargetOf(container, step.target.project.health), signal)]);
+    } finally {
+      ended.abort();
+      exit.catch(() => undefined);
+    }
+  } catch (error) {
+    context.stopping.throwIfAborted();
+    if (goBack.signal.aborted) throw goBack.signal.reason;
+    if (error instanceof PointsmanError && error.code === 'ContainerExited') throw failed(error.message, error);
+    throw error;
+  } finally {
+    ended.abort();
+    stopListening();
+  }
+}
+
+async function keepProbing(deployment: Deployment, target: ProbeTarget, signal: AbortSignal): Promise<void> {
+  const { clock } = deployment.context;
+  const { bakeMs, intervalMs, failures } = target.health;
+  const end = clock.monotonic() + bakeMs;
+  let inRow = 0;
+  for (;;) {
+    await clock.sleep(Math.max(0, Math.min(intervalMs, end - clock.monotonic())), signal);
+    const result = await probeOnce(target, signal);
+    inRow = result.ok ? 0 : inRow + 1;
+    if (!result.ok) {
+      deployment.progress(result.why);
+      if (inRow >= failures) throw failed(`${failures} probes in a row failed after the switch: ${result.why}`);
+    }
+    if (clock.monotonic() >= end && inRow === 0) return;
+  }
+}
+
+function failed(why: string, cause?: unknown): PointsmanError {
+  const message = `${why}; traffic goes back to the previous revision, which stays until another one is wanted`;
+  return new PointsmanError('BakeFailed', message, { cause });
+}

@@ -1,0 +1,180 @@
+/**
+ * One deployment, phase by phase:
+ *
+ *   building → releasing → (clearing) → starting → probing → switching → baking → active
+ *
+ * Until `switching` it can be superseded, and then leaves nothing behind. From there on it ends its
+ * bake: well, or by going back. When the controller stops, the deployment stays open in the journal
+ * and the next start goes on with it.
+ */
+import { PointsmanError, isAbort, messageOf } from '../errors.js';
+import { otherSlot } from '../manifest/project.js';
+import { parseSpec } from '../manifest/spec.js';
+import { containerName } from '../runtime/labels.js';
+import type { DeployPhase, DeployStep } from '../plan/plan.js';
+import { bake } from './bake.js';
+import { buildImage } from './build.js';
+import { Attempt, Superseded } from './context.js';
+import type { PassContext } from './context.js';
+import { Deployment } from './deployment.js';
+import { failureDetail } from './failure.js';
+import type { Lane } from './lanes.js';
+import { probeCandidate } from './probe.js';
+import { runRelease } from './release.js';
+import { stopAndRemove } from './remove.js';
+import { startCandidate } from './start.js';
+import { switchBack, switchTraffic } from './switch.js';
+
+/** What the phases hand on to each other. */
+export interface DeployState {
+  /** Image id, known after the build. */
+  image: string | null;
+  /** Container id, known after the start. */
+  container: string | null;
+  /** When the candidate was started in this deployment, by the monotonic clock. */
+  startedAt: number | null;
+}
+
+/** Which limit a phase counts against. Going back to a slot that still runs waits for nobody. */
+function laneOf(phase: DeployPhase, step: DeployStep): Lane | null {
+  if (phase === 'building') return 'builds';
+  const warm = step.cause === 'rollback' && !step.phases.includes('starting');
+  return warm || phase === 'clearing' ? null : 'deployments';
+}
+
+export async function deploy(step: DeployStep, context: PassContext): Promise<void> {
+  const attempt = new Attempt(step.target.revision, context.stopping);
+  context.attempt.current = attempt;
+  try {
+    const deployment = await Deployment.open(step, context);
+    try {
+      await runPhases(deployment, attempt);
+    } finally {
+      await deployment.log.close();
+    }
+  } finally {
+    context.attempt.current = null;
+    context.report({ phase: null });
+  }
+}
+
+async function runPhases(deployment: Deployment, attempt: Attempt): Promise<void> {
+  const { step, context } = deployment;
+  const state: DeployState = {
+    image: step.target.image,
+    container: step.phases.includes('clearing') ? null : (context.observed.containers[step.slot]?.id ?? null),
+    startedAt: null,
+  };
+  try {
+    for (const group of groupByLane(step)) {
+      await context.lanes.run(group.lane, attempt.signal, async () => {
+        for (const phase of group.phases) await runPhase(phase, deployment, attempt, state);
+      });
+    }
+    await deployment.end('active');
+  } catch (error) {
+    await endBadly(error, deployment, attempt, state);
+  }
+}
+
+function groupByLane(step: DeployStep): readonly { readonly lane: Lane | null; readonly phases: readonly DeployPhase[] }[] {
+  const groups: { lane: Lane | null; phases: DeployPhase[] }[] = [];
+  for (const phase of step.phases) {
+    const lane = laneOf(phase, step);
+    const last = groups.at(-1);
+    if (last?.lane === lane) last.phases.push(phase);
+    else groups.push({ lane, phases: [phase] });
+  }
+  return groups;
+}
+
+async function runPhase(phase: DeployPhase, deployment: Deployment, attempt: Attempt, state: DeployState): Promise<void> {
+  if (phase !== 'baking') attempt.signal.throwIfAborted();
+  switch (phase) {
+    case 'building':
+      state.image = await buildImage(deployment, attempt.signal);
+      return;
+    case 'releasing':
+      await runRelease(deployment, state, attempt.signal);
+      return;
+    case 'clearing':
+      await clearSlot(deployment, attempt.signal);
+      return;
+    case 'starting':
+      await startCandidate(deployment, state, attempt.signal);
+      return;
+    case 'probing':
+      await probeCandidate(deployment, state, attempt.signal);
+      return;
+    case 'switching':
+      await switchTraffic(deployment, state, attempt);
+      return;
+    case 'baking':
+      await bake(deployment, state, attempt);
+      return;
+  }
+}
+
+/** Waits for the drain of whatever is in the slot, then takes it away. Holds no place meanwhile. */
+async function clearSlot(deployment: Deployment, signal: AbortSignal): Promise<void> {
+  const { context, step } = deployment;
+  const container = context.observed.containers[step.slot];
+  if (container === null) return;
+  const { live } = context.observed;
+  const spec = parseSpec(container.labels.spec);
+  const wasLive = live?.record?.previous?.deployment === container.labels.deployment;
+  const memory = context.journal.memory.project(context.project);
+  const drained = memory.drained?.slot === step.slot && memory.drained.revision === container.labels.revision;
+  if (wasLive && !drained && container.state === 'running' && container.address !== null && spec !== null) {
+    deployment.progress(`waiting until ${step.slot} is drained`);
+    context.drains.start({
+      project: context.project,
+      slot: step.slot,
+      revision: container.labels.revision,
+      upstream: `${container.address}:${spec.run.port}`,
+      drainMs: step.target.project.rollout.drainMs,
+    });
+    await context.drains.settled(context.project, signal);
+  }
+  await stopAndRemove(context, container.id, spec?.run.stopTimeoutMs ?? 10_000);
+  if (wasLive) {
+    await context.journal.append({
+      type: 'previous',
+      project: context.project,
+      revision: container.labels.revision,
+      detail: { event: 'retired', slot: step.slot, inFlight: null },
+    });
+  }
+}
+
+async function endBadly(error: unknown, deployment: Deployment, attempt: Attempt, state: DeployState): Promise<void> {
+  const { context, step } = deployment;
+  if (context.stopping.aborted) throw error;
+  if (isAbort(error, attempt.signal) || error instanceof Superseded) {
+    await dropCandidate(deployment);
+    await deployment.end('cancelled', { message: messageOf(error) });
+    return;
+  }
+  if (error instanceof PointsmanError && error.code === 'BakeFailed') {
+    const detail = await failureDetail(error, deployment, state);
+    await deployment.end('rolled-back', { ...detail, final: true, rejected: true });
+    await switchBack(context, otherSlot(step.slot), step.target.revision);
+    return;
+  }
+  if (!(error instanceof PointsmanError)) throw error;
+  const detail = await failureDetail(error, deployment, state);
+  for (const line of detail.tail ?? []) deployment.log.line(line);
+  if (deployment.phase !== 'baking') await dropCandidate(deployment);
+  await deployment.end('failed', detail);
+}
+
+/** Takes away what this deployment started. A slot that was live before is kept, it is the previous one. */
+async function dropCandidate(deployment: Deployment): Promise<void> {
+  const { context, step } = deployment;
+  const candidate = (await context.runtime.containers(context.project)).find(
+    (container) => container.name === containerName(context.project, step.slot),
+  );
+  if (candidate?.labels.deployment === deployment.id) {
+    await stopAndRemove(context, candidate.id, step.target.project.run.stopTimeoutMs);
+  }
+}

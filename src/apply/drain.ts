@@ -1,0 +1,151 @@
+import type { Clock } from '../clock.js';
+import { isAbort, messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { Slot } from '../manifest/project.js';
+import type { Journal } from '../record/port.js';
+import type { Router } from '../router/port.js';
+
+/** A count of connections has no event to wait for; reading it takes 0.1 ms. */
+const countEveryMs = 100;
+
+export interface DrainRequest {
+  readonly project: string;
+  readonly slot: Slot;
+  readonly revision: string;
+  /** `address:port` */
+  readonly upstream: string;
+  /** The longest wait, from now. */
+  readonly drainMs: number;
+}
+
+interface Drain extends DrainRequest {
+  readonly abort: AbortController;
+  inFlight: number | null;
+  done: Promise<void>;
+}
+
+/**
+ * Waits, beside everything else, until slots that lost their traffic have answered their last request.
+ * Drained means: every nginx worker has answered a fresh connection since the switch, and no
+ * connection from nginx to the slot is left; or `drainMs` passed.
+ */
+export class Drains {
+  readonly #drains = new Map<string, Drain>();
+
+  constructor(
+    private readonly deps: {
+      readonly router: Pick<Router, 'barrier' | 'inFlight'>;
+      readonly journal: Journal;
+      readonly clock: Clock;
+      readonly log: Logger;
+    },
+    private readonly onDrained: (project: string) => void,
+  ) {}
+
+  /** Begins to drain; one that is on already for this slot and revision goes on. */
+  start(request: DrainRequest): void {
+    const current = this.#drains.get(request.project);
+    if (current?.slot === request.slot && current.revision === request.revision) return;
+    current?.abort.abort();
+    const drain: Drain = { ...request, abort: new AbortController(), inFlight: null, done: Promise.resolve() };
+    this.#drains.set(request.project, drain);
+    drain.done = this.#run(drain);
+  }
+
+  /** The drain that is on, for status. */
+  state(project: string): { readonly slot: Slot; readonly inFlight: number | null } | null {
+    const drain = this.#drains.get(project);
+    return drain === undefined ? null : { slot: drain.slot, inFlight: drain.inFlight };
+  }
+
+  /** Gives up on the slot's drain: it gets its traffic back, or is gone. */
+  async cancel(project: string): Promise<void> {
+    const drain = this.#drains.get(project);
+    if (drain === undefined) return;
+    drain.abort.abort();
+    await drain.done;
+  }
+
+  /** Resolves when the project drains nothing; rejects when aborted before, and the drain goes on. */
+  async settled(project: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const drain = this.#drains.get(project);
+    if (drain === undefined) return;
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      void drain.done.then(() => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
+    });
+  }
+
+  /** Resolves when all drains that are on now have ended. */
+  async allSettled(): Promise<void> {
+    await Promise.all([...this.#drains.values()].map((drain) => drain.done));
+  }
+
+  get active(): number {
+    return this.#drains.size;
+  }
+
+  async close(): Promise<void> {
+    const drains = [...this.#drains.values()];
+    for (const drain of drains) drain.abort.abort();
+    await Promise.all(drains.map((drain) => drain.done));
+  }
+
+  async #run(drain: Drain): Promise<void> {
+    const { project, slot, revision } = drain;
+    let recorded = false;
+    try {
+      await this.untilEmpty([drain.upstream], drain.drainMs, drain.abort.signal, (count) => (drain.inFlight = count));
+      drain.abort.signal.throwIfAborted();
+      await this.deps.journal.append({ type: 'previous', project, revision, detail: { event: 'drained', slot, inFlight: drain.inFlight } });
+      recorded = true;
+      this.deps.log.info({ project, slot, revision, inFlight: drain.inFlight }, 'slot drained');
+    } catch (error) {
+      if (!isAbort(error, drain.abort.signal)) {
+        this.deps.log.warn({ project, slot, error: messageOf(error) }, 'drain could not be recorded');
+      }
+    } finally {
+      if (this.#drains.get(project) === drain) this.#drains.delete(project);
+      if (recorded) this.onDrained(project);
+    }
+  }
+
+  /** Resolves when nothing is in flight to any of these, or after `longestMs`. */
+  async untilEmpty(
+    upstreams: readonly string[],
+    longestMs: number,
+    signal: AbortSignal,
+    onCount: (inFlight: number | null) => void,
+  ): Promise<void> {
+    const { clock, router } = this.deps;
+    const deadline = new AbortController();
+    const cancelTimer = clock.timer(longestMs, () => deadline.abort());
+    const bounded = AbortSignal.any([signal, deadline.signal]);
+    try {
+      await router.barrier(bounded);
+      for (;;) {
+        const count = await this.#count(upstreams);
+        onCount(count);
+        if (count === 0) return;
+        await clock.sleep(countEveryMs, bounded);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (deadline.signal.aborted) return;
+      this.deps.log.warn({ upstreams, error: messageOf(error) }, 'connections cannot be counted, waiting the whole drain');
+      await clock.sleep(longestMs, bounded).catch(() => signal.throwIfAborted());
+    } finally {
+      cancelTimer();
+    }
+  }
+
+  async #count(upstreams: readonly string[]): Promise<number | null> {
+    const counts = await Promise.all(upstreams.map((upstream) => this.deps.router.inFlight(upstream)));
+    return counts.reduce<number | null>((sum, count) => (sum === null || count === null ? null : sum + count), 0);
+  }
+}

@@ -1,0 +1,175 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { PointsmanError, isAbort, messageOf } from '../errors.js';
+import type { HealthSpec } from '../manifest/project.js';
+import { parseSpec } from '../manifest/spec.js';
+import type { ContainerFacts } from '../runtime/port.js';
+import type { PassContext } from './context.js';
+import type { DeployState } from './deploy.js';
+import type { Deployment } from './deployment.js';
+import { logOutput } from './start.js';
+
+/** The first wait between probes; doubles up to `health.interval`, so that a quick app is live quickly. */
+const firstPauseMs = 20;
+/** Output lines of a healthy start in the deployment's log. */
+const startLines = 100;
+
+export interface ProbeTarget {
+  readonly address: string;
+  readonly port: number;
+  /** `Host` of HTTP probes. */
+  readonly host: string;
+  readonly health: HealthSpec;
+}
+
+export type ProbeResult = { readonly ok: true } | { readonly ok: false; readonly why: string; readonly hint: string | null };
+
+/** One probe: a GET that answers within `health.timeout` with a status in range, or a TCP connect. */
+export async function probeOnce(target: ProbeTarget, signal: AbortSignal): Promise<ProbeResult> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(target.health.timeoutMs)]);
+  try {
+    if (target.health.path === null) {
+      await connectOnce(target, bounded);
+      return { ok: true };
+    }
+    const status = await getOnce(target, target.health.path, bounded);
+    const { from, to } = target.health.status;
+    if (status >= from && status <= to) return { ok: true };
+    return { ok: false, why: `GET ${target.health.path} answered ${status}, not ${from}-${to}`, hint: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return explain(error, target);
+  }
+}
+
+function explain(error: unknown, { health, port }: ProbeTarget): ProbeResult {
+  const what = health.path === null ? 'a TCP connect' : `GET ${health.path}`;
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ECONNREFUSED' || code === 'ECONNRESET') {
+    const hint = `bind 0.0.0.0, not 127.0.0.1, and listen on PORT (${port})`;
+    return { ok: false, why: `${what} on port ${port}: connection ${code === 'ECONNRESET' ? 'reset' : 'refused'}`, hint };
+  }
+  if (isAbort(error) || (error as Error).name === 'TimeoutError') {
+    return { ok: false, why: `${what} on port ${port}: no answer within ${health.timeoutMs} ms`, hint: null };
+  }
+  return { ok: false, why: `${what} on port ${port}: ${messageOf(error)}`, hint: null };
+}
+
+function getOnce(target: ProbeTarget, path: string, signal: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = { host: target.host, 'user-agent': 'pointsman', connection: 'close' };
+    const options = { host: target.address, port: target.port, path, method: 'GET', agent: false as const, headers, signal };
+    const outgoing = request(options, (response) => {
+      resolve(response.statusCode ?? 0);
+      response.destroy();
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+function connectOnce(target: ProbeTarget, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: target.address, port: target.port });
+    const onAbort = (): void => void socket.destroy(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', (error) => {
+      signal.removeEventListener('abort', onAbort);
+      reject(error);
+    });
+  });
+}
+
+/** Where a container of ours is probed. @throws PointsmanError StartFailed when it has no address or spec */
+export function probeTargetOf(container: ContainerFacts, health?: HealthSpec): ProbeTarget {
+  const spec = parseSpec(container.labels.spec);
+  if (container.address === null || spec === null) {
+    throw new PointsmanError('StartFailed', `container ${container.name} has no address in its network: remove it, it is made again`);
+  }
+  const host = spec.route.domains[0] ?? 'localhost';
+  return { address: container.address, port: spec.run.port, host, health: health ?? spec.health };
+}
+
+/** Probes the deployment's container until it has earned its traffic. */
+export async function probeCandidate(deployment: Deployment, state: DeployState, signal: AbortSignal): Promise<void> {
+  const { context, step } = deployment;
+  await deployment.enter('probing');
+  const container = await containerOf(context, state);
+  const target = { ...probeTargetOf(container, step.target.project.health), host: step.target.project.route.domains[0] ?? 'localhost' };
+  const sinceMs = state.startedAt === null ? 0 : context.clock.monotonic() - state.startedAt;
+  await untilHealthy(context, container.id, target, target.health.withinMs - sinceMs, signal, (line) => deployment.progress(line));
+  await logOutput(deployment, container.id, startLines);
+}
+
+export async function containerOf(context: PassContext, state: DeployState): Promise<ContainerFacts> {
+  const container = (await context.runtime.containers(context.project)).find(({ id }) => id === state.container);
+  if (container === undefined) {
+    throw new PointsmanError('ContainerExited', 'the container is gone: somebody removed it while it was deployed');
+  }
+  return container;
+}
+
+/**
+ * Resolves after `health.successes` good probes in a row. The first probe goes out at once, later ones
+ * after a pause that doubles from 20 ms to `health.interval`.
+ * @throws PointsmanError ContainerExited at once when it exits, ProbeFailed after `withinMs`
+ */
+export async function untilHealthy(
+  context: PassContext,
+  container: string,
+  target: ProbeTarget,
+  withinMs: number,
+  signal: AbortSignal,
+  onProgress: (line: string) => void,
+): Promise<void> {
+  const ended = new AbortController();
+  const exit = watchExit(context, container, AbortSignal.any([signal, ended.signal]));
+  try {
+    await Promise.race([exit, probeUntil(context, target, withinMs, AbortSignal.any([signal, ended.signal]), onProgress)]);
+  } finally {
+    ended.abort();
+    exit.catch(() => undefined);
+  }
+}
+
+/** Never resolves; rejects with ContainerExited when the container stops. */
+export async function watchExit(context: PassContext, container: string, signal: AbortSignal): Promise<never> {
+  const exitCode = await context.runtime.waitForExit(container, signal);
+  const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
+  const memory = facts?.outOfMemory === true ? ', out of memory: raise run.memory' : '';
+  throw new PointsmanError('ContainerExited', `the container exited with ${exitCode}${memory}: its last lines are in the log`);
+}
+
+async function probeUntil(
+  context: PassContext,
+  target: ProbeTarget,
+  withinMs: number,
+  signal: AbortSignal,
+  onProgress: (line: string) => void,
+): Promise<void> {
+  const { clock } = context;
+  const deadline = clock.monotonic() + withinMs;
+  let pauseMs = Math.min(firstPauseMs, target.health.intervalMs);
+  let inRow = 0;
+  for (let probes = 1; ; probes += 1) {
+    const result = await probeOnce(target, signal);
+    inRow = result.ok ? inRow + 1 : 0;
+    if (inRow >= target.health.successes) return;
+    if (!result.ok) onProgress(result.why);
+    if (clock.monotonic() + pauseMs > deadline) throw neverHealthy(result, probes, target);
+    await clock.sleep(pauseMs, signal);
+    pauseMs = Math.min(pauseMs * 2, target.health.intervalMs);
+  }
+}
+
+function neverHealthy(last: ProbeResult, probes: number, { health }: ProbeTarget): PointsmanError {
+  const within = `not healthy within ${health.withinMs / 1000}s (${probes} probes)`;
+  if (last.ok) return new PointsmanError('ProbeFailed', `${within}: it answers, but not ${health.successes} times in a row`);
+  const mend = last.hint ?? 'mend the app, or change health.path, health.status or health.within';
+  return new PointsmanError('ProbeFailed', `${within}: ${last.why}; ${mend}`);
+}

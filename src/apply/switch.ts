@@ -1,0 +1,128 @@
+/**
+ * Moving traffic. The intent is in the journal before the first effect; the switch itself is one file
+ * created or removed (see router/). From the point of no return on it is carried through even when the
+ * controller is asked to stop.
+ */
+import { PointsmanError } from '../errors.js';
+import type { Slot } from '../manifest/project.js';
+import { otherSlot } from '../manifest/project.js';
+import { parseSpec } from '../manifest/spec.js';
+import { identityOf } from '../observe/observed.js';
+import type { Identity } from '../observe/observed.js';
+import { observeProject } from '../observe/observe-project.js';
+import { sameSite } from '../plan/plan-keeping.js';
+import type { JournalEntry, SwitchCause } from '../record/port.js';
+import type { SwitchRecord } from '../router/port.js';
+import type { ContainerFacts } from '../runtime/port.js';
+import type { Attempt, PassContext } from './context.js';
+import type { DeployState } from './deploy.js';
+import type { Deployment } from './deployment.js';
+import { recordIfPossible } from './record.js';
+import { containerOf, probeOnce, probeTargetOf, untilHealthy } from './probe.js';
+
+/** A switch takes milliseconds; a stalled nginx worker may hold it up. */
+const switchTimeoutMs = 60_000;
+
+/** Makes the deployment's container the live one. */
+export async function switchTraffic(deployment: Deployment, state: DeployState, attempt: Attempt): Promise<void> {
+  const { context, step } = deployment;
+  const container = await containerOf(context, state);
+  if (await routeToSlot(context, step.slot, container, attempt.signal)) {
+    const again = await probeOnce(probeTargetOf(container, step.target.project.health), attempt.signal);
+    if (!again.ok) throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
+  }
+  await deployment.enter('switching');
+  if (!context.observed.route.present) await context.router.clearSwitch(context.project);
+  attempt.pointOfNoReturn();
+  const { revision, imageKey, configCommit, sourceCommit, project } = step.target;
+  const identity = { revision, imageKey, image: container.image, configCommit, sourceCommit, deployment: deployment.id, spec: project };
+  await moveTraffic(context, step.slot, container, identity, { cause: step.cause, isRollback: step.isRollback });
+}
+
+/**
+ * Goes back to the slot that was live before, after its probes. When that fails traffic stays where it
+ * is, and the next pass tries again.
+ */
+export async function switchBack(context: PassContext, slot: Slot, rejected: string): Promise<void> {
+  const container = (await context.runtime.containers(context.project)).find(({ labels }) => labels.role === slot);
+  const identity = identityOf(container ?? null, parseSpec);
+  if (container === undefined || identity === null) {
+    throw new PointsmanError('SwitchFailed', `revision ${rejected} failed its bake and the previous slot ${slot} is gone, so it keeps serving: revert the commit`);
+  }
+  context.report({ phase: 'probing' });
+  if (container.state !== 'running') await context.runtime.start(container.id);
+  const target = probeTargetOf(container);
+  await untilHealthy(context, container.id, target, target.health.withinMs, context.stopping, () => undefined);
+  await routeToSlot(context, slot, container, context.stopping);
+  context.report({ phase: 'switching' });
+  await moveTraffic(context, slot, container, identity, { cause: 'bake-failed', isRollback: true });
+  context.report({ phase: null });
+}
+
+/** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */
+async function routeToSlot(context: PassContext, slot: Slot, container: ContainerFacts, signal: AbortSignal): Promise<boolean> {
+  const { site } = (await context.router.observe(context.project));
+  const spec = parseSpec(container.labels.spec);
+  if (site === null || spec === null || container.address === null) return false;
+  const wanted = { ...site, upstreams: { ...site.upstreams, [slot]: `${container.address}:${spec.run.port}` } };
+  if (sameSite(site, wanted)) return false;
+  const outcome = await context.routes.request(context.project, wanted, signal);
+  if (outcome.kind !== 'applied') throw new PointsmanError('RouteRefused', `the site cannot take the slot's address: ${outcome.message}`);
+  return true;
+}
+
+async function moveTraffic(
+  context: PassContext,
+  slot: Slot,
+  container: ContainerFacts,
+  identity: Identity,
+  how: { readonly cause: SwitchCause; readonly isRollback: boolean },
+): Promise<void> {
+  const { project, journal, clock, router, runtime } = context;
+  const { live, containers } = await observeProject(project, context);
+  const leaving = live !== null && live.slot !== slot ? live.slot : null;
+  const left = containers[otherSlot(slot)];
+  const { revision, configCommit, sourceCommit, deployment, image } = identity;
+  const intent: JournalEntry = {
+    type: 'switch',
+    project,
+    deployment,
+    revision,
+    configCommit,
+    sourceCommit,
+    detail: { from: leaving, to: slot, cause: how.cause, image },
+  };
+  await (how.cause === 'bake-failed' ? recordIfPossible(context, intent) : journal.append(intent));
+  await context.drains.cancel(project);
+  const record = recordOf(project, slot, identity, {
+    since: new Date(clock.now()).toISOString(),
+    isRollback: how.isRollback,
+    previous: leaving === null || left === null ? null : left,
+  });
+  await router.switchTo(record, AbortSignal.timeout(switchTimeoutMs));
+  context.log.info({ project, deployment, revision, from: leaving, to: slot, cause: how.cause }, 'traffic switched');
+  await runtime.setRestartPolicy(container.id, 'unless-stopped');
+  if (left !== null && leaving !== null) {
+    await runtime.setRestartPolicy(left.id, 'no');
+    drainLeft(context, leaving, left, identity.spec.rollout.drainMs);
+  }
+}
+
+function drainLeft(context: PassContext, slot: Slot, left: ContainerFacts, drainMs: number): void {
+  const spec = parseSpec(left.labels.spec);
+  if (spec === null || left.address === null || left.state !== 'running') return;
+  const upstream = `${left.address}:${spec.run.port}`;
+  context.drains.start({ project: context.project, slot, revision: left.labels.revision, upstream, drainMs });
+}
+
+export function recordOf(
+  project: string,
+  slot: Slot,
+  identity: Identity,
+  more: { readonly since: string; readonly isRollback: boolean; readonly previous: ContainerFacts | null },
+): SwitchRecord {
+  const { revision, imageKey, image, configCommit, sourceCommit, deployment, spec } = identity;
+  const previous = more.previous === null ? null : { deployment: more.previous.labels.deployment, revision: more.previous.labels.revision };
+  const { since, isRollback } = more;
+  return { version: 1, project, slot, revision, imageKey, image, configCommit, sourceCommit, deployment, since, isRollback, previous, spec };
+}

@@ -1,0 +1,144 @@
+import { request } from 'node:http';
+import { messageOf } from '../../errors.js';
+import { fail, isAtLeast, ok, warn } from './finding.js';
+import type { Finding } from './finding.js';
+
+/** The engine's answer to one GET. */
+export interface EngineAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+export type AskEngine = (path: string, signal: AbortSignal) => Promise<EngineAnswer>;
+
+const answerMs = 10_000;
+const longestAnswer = 16 * 1024 * 1024;
+const leastVersion = '20.10';
+/** The first API that builds with BuildKit. */
+const leastBuildKitApi = '1.39';
+
+/** Asks the engine at a socket path, `unix://…` or `tcp://host:port`, without any client library in between. */
+export function engineAt(socket: string): AskEngine {
+  const tcp = /^(?:tcp|http):\/\/([^/:]+|\[[^\]]+\]):(\d+)\/?$/.exec(socket);
+  const where =
+    tcp === null ? { socketPath: socket.replace(/^unix:\/\//, '') } : { host: tcp[1], port: Number(tcp[2]) };
+  return (path, signal) =>
+    new Promise((resolve, reject) => {
+      const both = AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
+      const sent = request(
+        { ...where, path, method: 'GET', agent: false, signal: both, headers: { host: 'docker' } },
+        (message) => {
+          let body = '';
+          message.setEncoding('utf8');
+          message.on('data', (part: string) => {
+            body += part;
+            if (body.length > longestAnswer) sent.destroy(new Error('the answer of the engine has no end'));
+          });
+          message.on('end', () =>
+            resolve({ status: message.statusCode ?? 0, headers: message.headers, body }),
+          );
+          message.on('error', reject);
+        },
+      );
+      sent.on('error', reject);
+      sent.end();
+    });
+}
+
+interface EngineInfo {
+  readonly ServerVersion?: string;
+  readonly OSType?: string;
+  readonly LiveRestoreEnabled?: boolean;
+  readonly InitBinary?: string;
+  readonly InitCommit?: { readonly ID?: string };
+}
+
+export async function checkDocker(
+  ask: AskEngine,
+  socket: string,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  let info: EngineInfo;
+  let api: string;
+  try {
+    const ping = await ask('/_ping', signal);
+    api = String(ping.headers['api-version'] ?? '');
+    const answer = await ask('/info', signal);
+    if (answer.status !== 200) throw new Error(`/info is answered with ${answer.status}`);
+    info = JSON.parse(answer.body) as EngineInfo;
+  } catch (error) {
+    signal.throwIfAborted();
+    return [unreachable(socket, error)];
+  }
+  return [versionOf(info), buildKitOf(info, api), liveRestoreOf(info), initOf(info)];
+}
+
+function unreachable(socket: string, error: unknown): Finding {
+  const { code } = error as NodeJS.ErrnoException;
+  const mend =
+    code === 'EACCES'
+      ? 'run this as root, or as a user of the group "docker"'
+      : 'install and start the engine (Debian, Ubuntu: apt-get install docker.io; systemctl start docker), or set docker.socket';
+  return fail('docker', `the engine at ${socket} does not answer: ${messageOf(error)}`, mend);
+}
+
+function versionOf({ ServerVersion = '' }: EngineInfo): Finding {
+  if (isAtLeast(ServerVersion, leastVersion)) return ok('docker', `engine ${ServerVersion}`);
+  return fail(
+    'docker',
+    `engine ${ServerVersion || 'of unknown version'} is older than ${leastVersion}`,
+    `install Docker Engine ${leastVersion} or later`,
+  );
+}
+
+function buildKitOf({ OSType = 'linux' }: EngineInfo, api: string): Finding {
+  if (OSType === 'linux' && isAtLeast(api, leastBuildKitApi)) return ok('docker', `BuildKit (API ${api})`);
+  return fail(
+    'docker',
+    `no BuildKit (API ${api || 'unknown'}, ${OSType})`,
+    'install a Docker Engine for Linux, 20.10 or later',
+  );
+}
+
+function liveRestoreOf({ LiveRestoreEnabled }: EngineInfo): Finding {
+  if (LiveRestoreEnabled === true)
+    return ok('docker', 'live-restore is on: containers outlive a restart of the engine');
+  return warn(
+    'docker',
+    'live-restore is off: every restart of the engine stops all containers',
+    'put "live-restore": true into /etc/docker/daemon.json and reload the engine (systemctl reload docker)',
+  );
+}
+
+function initOf({ InitBinary, InitCommit }: EngineInfo): Finding {
+  if (InitBinary !== undefined && InitBinary !== '' && InitCommit?.ID !== 'N/A')
+    return ok('docker', `init binary ${InitBinary}`);
+  return warn(
+    'docker',
+    'the engine has no init binary: containers start without one, and nobody reaps their orphans',
+    'install it (Debian, Ubuntu: apt-get install tini) and set "init-path" in /etc/docker/daemon.json',
+  );
+}
+
+/** Names of the bridges of this instance's networks, and whether that could be told. */
+export async function ownBridges(
+  ask: AskEngine,
+  instance: string,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [`dev.pointsman.instance=${instance}`] }));
+  try {
+    const { status, body } = await ask(`/networks?filters=${filters}`, signal);
+    if (status !== 200) return new Set();
+    const networks = JSON.parse(body) as readonly { Id: string; Options?: Record<string, string> }[];
+    return new Set(
+      networks.map(
+        ({ Id, Options }) => Options?.['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`,
+      ),
+    );
+  } catch {
+    signal.throwIfAborted();
+    return new Set();
+  }
+}

@@ -1,0 +1,132 @@
+import { constants } from 'node:fs';
+import { access, lstat, readdir, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fail, ok } from './finding.js';
+import type { Finding } from './finding.js';
+
+export interface PermissionsInput {
+  readonly stateDir: string;
+  readonly secretsDir: string;
+  /** Token and key files that settings name. */
+  readonly credentialFiles: readonly string[];
+}
+
+export async function checkPermissions(input: PermissionsInput): Promise<readonly Finding[]> {
+  const findings = [
+    ...(await checkStateDir(input.stateDir)),
+    ...(await checkSecrets(input.secretsDir)),
+    ...(await Promise.all(input.credentialFiles.map(checkCredential))).flat(),
+  ];
+  return findings;
+}
+
+async function checkStateDir(stateDir: string): Promise<readonly Finding[]> {
+  const found = await statOrNull(stateDir);
+  if (found === null) {
+    const parent = await nearest(dirname(stateDir));
+    if (await isWritable(parent)) return [ok('permissions', `${stateDir} will be made at the first start`)];
+    return [
+      fail(
+        'permissions',
+        `${stateDir} is not there, and ${parent} may not be written to`,
+        `run this as root, or make ${stateDir} for the controller's user`,
+      ),
+    ];
+  }
+  if (!found.isDirectory())
+    return [fail('permissions', `stateDir ${stateDir} is not a folder`, 'name a folder')];
+  const findings: Finding[] = [];
+  if (!(await isWritable(stateDir))) {
+    findings.push(
+      fail(
+        'permissions',
+        `${stateDir} may not be written to`,
+        `run this as the controller's user, or chown ${stateDir} to it`,
+      ),
+    );
+  }
+  const closed = await closedOnTheWay(join(stateDir, 'nginx', 'switch'));
+  if (closed !== null) {
+    findings.push(
+      fail(
+        'permissions',
+        `${closed} may not be searched by others: nginx's workers cannot see which slot is live and answer 503`,
+        `chmod o+x ${closed}`,
+      ),
+    );
+  }
+  return findings.length > 0
+    ? findings
+    : [ok('permissions', `${stateDir} is writable, and nginx's workers find their way in`)];
+}
+
+/** The first existing folder on the way to `path` that other users may not search; null when there is none. */
+async function closedOnTheWay(path: string): Promise<string | null> {
+  const way: string[] = [];
+  for (let folder = path; folder !== dirname(folder); folder = dirname(folder)) way.unshift(folder);
+  for (const folder of way) {
+    const found = await statOrNull(folder);
+    if (found === null) return null;
+    if ((found.mode & 0o001) === 0) return folder;
+  }
+  return null;
+}
+
+async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
+  const found = await statOrNull(secretsDir);
+  if (found === null) return [ok('permissions', `no secrets (${secretsDir} is not there)`)];
+  const open: string[] = [];
+  let count = 0;
+  try {
+    for (const entry of await readdir(secretsDir, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      count += 1;
+      if (((await lstat(path)).mode & 0o077) !== 0) open.push(path);
+    }
+  } catch {
+    return [
+      fail(
+        'permissions',
+        `${secretsDir} may not be read`,
+        `run this as root, or chown ${secretsDir} to the controller's user`,
+      ),
+    ];
+  }
+  if (open.length === 0)
+    return [ok('permissions', `${count} secret ${count === 1 ? 'file' : 'files'}, for their owner alone`)];
+  return open.map((path) => fail('permissions', `${path} can be read by others`, `chmod 600 ${path}`));
+}
+
+async function checkCredential(path: string): Promise<readonly Finding[]> {
+  const found = await statOrNull(path);
+  if (found === null || !found.isFile())
+    return [fail('permissions', `${path} is not a file`, 'name the file that holds the token or key')];
+  if ((found.mode & 0o077) !== 0)
+    return [fail('permissions', `${path} can be read by others`, `chmod 600 ${path}`)];
+  if (!(await isAllowed(path, constants.R_OK)))
+    return [fail('permissions', `${path} may not be read`, `chown ${path} to the controller's user`)];
+  return [ok('permissions', `${path} is for its owner alone`)];
+}
+
+async function statOrNull(path: string): Promise<Stats | null> {
+  return stat(path).catch(() => null);
+}
+
+async function nearest(path: string): Promise<string> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    if ((await statOrNull(folder)) !== null || folder === dirname(folder)) return folder;
+  }
+}
+
+function isWritable(path: string): Promise<boolean> {
+  return isAllowed(path, constants.W_OK | constants.X_OK);
+}
+
+async function isAllowed(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,113 @@
+import { resolve } from 'node:path';
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { createLogger } from '../log.js';
+import type { PlanOptions, PlanReport, PlannedProject } from './backend.js';
+import { examples, settingsFor } from './context.js';
+import type { CliContext } from './context.js';
+import { exitCodes, print, printJson } from './io.js';
+import { describeProblem } from './status-table.js';
+import { coloursFor, oneLine, shortHash } from './terminal.js';
+import type { Colours } from './terminal.js';
+
+interface PlanCommandOptions {
+  readonly dir?: string;
+  readonly commit?: string;
+  readonly exitCode?: boolean;
+  readonly json?: boolean;
+}
+
+export function addPlanCommand(program: Command, context: CliContext): void {
+  program
+    .command('plan')
+    .summary('what the next pass would do, and why')
+    .description(
+      'Compares what the config repository says with what runs, and prints every action that the next pass would take. ' +
+        'Changes nothing but the mirrors of the repositories. Exit code 1 when a manifest is invalid; with --exit-code ' +
+        'also when changes are pending.',
+    )
+    .addOption(
+      new Option('--dir <folder>', 'manifests of this folder instead of the config repository').conflicts(
+        'commit',
+      ),
+    )
+    .option('--commit <commit>', 'the config repository at this commit instead of its newest')
+    .option('--exit-code', 'end with 1 when changes are pending')
+    .option('--json', 'print the plan as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'pointsman plan',
+        'pointsman plan --dir ./projects',
+        'pointsman plan --commit 4f5e6d7c --exit-code',
+      ),
+    )
+    .action(async (options: PlanCommandOptions, command: Command) => {
+      context.exitCode = await plan(context, command, options);
+    });
+}
+
+async function plan(context: CliContext, command: Command, options: PlanCommandOptions): Promise<number> {
+  const { io } = context;
+  const settings = await settingsFor(context, command);
+  const backend = await context.deps.backend();
+  // What is worth a warning belongs beside the plan, not into it.
+  const log = createLogger({
+    level: 'warn',
+    pretty: io.stderr.isTTY === true,
+    colour: false,
+    output: io.stderr,
+  });
+  const report = await backend.plan(settings, { from: placeOf(options, io.cwd), log, signal: io.interrupt });
+  if (options.json === true) await printJson(io, report);
+  else await print(io, renderPlan(report, coloursFor(io.stdout, io.env)));
+  const isPending = report.removals.length > 0 || report.projects.some(({ steps }) => steps.length > 0);
+  if (report.problems.length > 0) return exitCodes.no;
+  return options.exitCode === true && isPending ? exitCodes.no : exitCodes.done;
+}
+
+function placeOf({ dir, commit }: PlanCommandOptions, cwd: string): PlanOptions['from'] {
+  if (dir !== undefined) return { kind: 'folder', folder: resolve(cwd, dir) };
+  return commit === undefined ? { kind: 'tip' } : { kind: 'commit', commit };
+}
+
+export function renderPlan(report: PlanReport, colours: Colours): string {
+  const changing = report.projects.filter(({ steps, blocked }) => steps.length > 0 || blocked !== null);
+  const parts = [...changing]
+    .sort((a, b) => (a.project < b.project ? -1 : 1))
+    .map((project) => renderPlanned(project, colours));
+  if (report.removals.length > 0) {
+    parts.push(
+      `${colours.yellow('removals')}\n${[...report.removals]
+        .sort()
+        .map((name) => `  - ${oneLine(name)}\n`)
+        .join('')}`,
+    );
+  }
+  if (report.removalsHeldBecause !== null) {
+    parts.push(colours.yellow(`removals are held back: ${oneLine(report.removalsHeldBecause)}\n`));
+  }
+  if (report.problems.length > 0) {
+    const lines = report.problems.map((problem) => `${colours.red('!')} ${describeProblem(problem)}\n`);
+    parts.push(`${colours.dim('PROBLEMS')}\n${lines.join('')}`);
+  }
+  const at = report.commit === null ? '' : ` at ${shortHash(report.commit)}`;
+  const steps = report.projects.reduce((sum, project) => sum + project.steps.length, 0);
+  const same = report.projects.length - changing.length;
+  const quiet = same === 0 ? '' : `, ${same} ${same === 1 ? 'project' : 'projects'} as they should be`;
+  parts.push(
+    steps === 0 && report.removals.length === 0
+      ? `nothing to do${at}\n`
+      : `${steps} ${steps === 1 ? 'action' : 'actions'}${at}${quiet}\n`,
+  );
+  return parts.join('\n');
+}
+
+function renderPlanned({ project, state, steps, blocked }: PlannedProject, colours: Colours): string {
+  const lines = steps.map(
+    ({ action, why }) => `  ${colours.cyan(oneLine(action))}  ${colours.dim(oneLine(why))}\n`,
+  );
+  if (blocked !== null)
+    lines.push(`  ${colours.red(`blocked: ${blocked.code}`)}  ${oneLine(blocked.message)}\n`);
+  return `${colours.bold(oneLine(project))} ${colours.dim(`(${oneLine(state)})`)}\n${lines.join('')}`;
+}

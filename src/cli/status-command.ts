@@ -1,0 +1,183 @@
+import type { Command } from 'commander';
+import { PointsmanError } from '../errors.js';
+import { readStatus } from '../record/status-file.js';
+import type { StatusReading } from '../record/status-file.js';
+import type { ProjectStatus, Status } from '../record/status.generated.js';
+import { examples, settingsFor } from './context.js';
+import type { CliContext } from './context.js';
+import { exitCodes, print, printJson } from './io.js';
+import type { CliIo } from './io.js';
+import { statusChanges } from './status-changes.js';
+import { renderProject } from './status-detail.js';
+import { renderStatus, staleness, statusLine } from './status-table.js';
+import type { StatusView } from './status-table.js';
+import { coloursFor, formatTime, widthOf } from './terminal.js';
+
+interface StatusOptions {
+  readonly watch?: boolean;
+  readonly json?: boolean;
+}
+
+export function addStatusCommand(program: Command, context: CliContext): void {
+  program
+    .command('status')
+    .summary('what is live, what is on its way, what is wrong')
+    .description(
+      'Reads the status file that the controller keeps; it needs no running controller. A status older than 30 s is stale. ' +
+        'Exit code 1 when there is none, when it is stale, or when a project that is shown has failed or is invalid.',
+    )
+    .argument('[project]', 'tell everything about this one')
+    .option('-w, --watch', 'show every change until interrupted')
+    .option(
+      '--json',
+      'print the status file (schemas/status.schema.json), of one project alone when one is named',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'pointsman status',
+        'pointsman status shop',
+        'pointsman status --watch',
+        "pointsman status --json | jq '.projects.shop.live'",
+      ),
+    )
+    .action(async (project: string | undefined, options: StatusOptions, command: Command) => {
+      const { stateDir } = await settingsFor(context, command);
+      context.exitCode =
+        options.watch === true
+          ? await watchStatus(context.io, stateDir, project ?? null, options)
+          : await showStatus(context.io, stateDir, project ?? null, options);
+    });
+}
+
+async function showStatus(
+  io: CliIo,
+  stateDir: string,
+  project: string | null,
+  options: StatusOptions,
+): Promise<number> {
+  const reading = await readStatus(stateDir, io.clock);
+  if (reading.kind !== 'status') throw new PointsmanError('NotRunning', reading.message);
+  const status = only(reading.status, project);
+  if (options.json === true) await printJson(io, status);
+  else await print(io, render(io, reading, project));
+  const isBad = Object.values(status.projects).some(({ state }) => state === 'failed' || state === 'invalid');
+  return reading.isStale || isBad ? exitCodes.no : exitCodes.done;
+}
+
+type Found = Extract<StatusReading, { kind: 'status' }>;
+
+function viewOf(io: CliIo, reading: Found): StatusView {
+  return {
+    ...reading,
+    now: io.clock.now(),
+    width: widthOf(io.stdout),
+    colours: coloursFor(io.stdout, io.env),
+  };
+}
+
+function render(io: CliIo, reading: Found, project: string | null): string {
+  const view = viewOf(io, reading);
+  if (project === null) return renderStatus(view);
+  return renderProject(project, projectOf(reading.status, project), view);
+}
+
+/** The status with one project alone. @throws PointsmanError when it is not there */
+function only(status: Status, project: string | null): Status {
+  return project === null ? status : { ...status, projects: { [project]: projectOf(status, project) } };
+}
+
+function projectOf(status: Status, project: string): ProjectStatus {
+  const found = Object.hasOwn(status.projects, project) ? status.projects[project] : undefined;
+  if (found !== undefined) return found;
+  const known = Object.keys(status.projects).sort().join(', ');
+  throw new PointsmanError(
+    'ManifestInvalid',
+    `there is no project "${project}"; there ${known === '' ? 'are none' : `are ${known}`}`,
+  );
+}
+
+/** Until interrupted. On a terminal the screen is redrawn, elsewhere each change is a line. */
+async function watchStatus(
+  io: CliIo,
+  stateDir: string,
+  project: string | null,
+  options: StatusOptions,
+): Promise<number> {
+  const signal = AbortSignal.any([io.interrupt, io.outputClosed]);
+  const show =
+    options.json === true
+      ? jsonLines(io, project)
+      : io.stdout.isTTY === true
+        ? screen(io, project)
+        : changedLines(io, project);
+  for await (const reading of statusChanges(stateDir, io.clock, signal)) {
+    if (!signal.aborted) await show(reading);
+  }
+  if (io.interrupt.aborted) throw io.interrupt.reason;
+  return exitCodes.done;
+}
+
+type Show = (reading: StatusReading) => Promise<void>;
+
+function screen(io: CliIo, project: string | null): Show {
+  return async (reading) => {
+    let text: string;
+    if (reading.kind !== 'status') text = `${reading.message}\n`;
+    else if (project !== null && !Object.hasOwn(reading.status.projects, project))
+      text = `there is no project "${project}"\n`;
+    else text = render(io, reading, project);
+    const lines = text.split('\n');
+    const rows = Math.max((io.stdout.rows ?? 24) - 1, 1);
+    if (lines.length - 1 > rows)
+      text = `${lines.slice(0, rows - 1).join('\n')}\nand ${lines.length - rows} lines more\n`;
+    // Home, each line cleared behind its text, and everything below: no flicker, as a clear screen would.
+    await print(io, `\u001b[H${text.replaceAll('\n', '\u001b[K\n')}\u001b[J`);
+  };
+}
+
+function jsonLines(io: CliIo, project: string | null): Show {
+  let last = '';
+  return async (reading) => {
+    if (reading.kind !== 'status') return;
+    const shown =
+      project === null || Object.hasOwn(reading.status.projects, project)
+        ? only(reading.status, project)
+        : reading.status;
+    const line = `${JSON.stringify(shown)}\n`;
+    if (line !== last) await print(io, line);
+    last = line;
+  };
+}
+
+function changedLines(io: CliIo, project: string | null): Show {
+  const last = new Map<string, string>();
+  const say = async (key: string, line: string): Promise<void> => {
+    if (last.get(key) === line) return;
+    last.set(key, line);
+    if (line !== '') await print(io, `${formatTime(new Date(io.clock.now()).toISOString())} ${line}\n`);
+  };
+  return async (reading) => {
+    if (reading.kind !== 'status') return say('', reading.message);
+    const { status, isStale } = reading;
+    // The words of the full line change with its age: told once.
+    await say(
+      '',
+      isStale
+        ? 'the status is stale: the controller does not run, or hangs'
+        : status.controller.state === 'stopped'
+          ? staleness(viewOf(io, { ...reading, ageMs: 0 })).trim()
+          : '',
+    );
+    for (const name of Object.keys(status.projects).sort()) {
+      if (project === null || project === name)
+        await say(name, statusLine(name, status.projects[name] as ProjectStatus));
+    }
+    for (const name of [...last.keys()]) {
+      if (name !== '' && !Object.hasOwn(status.projects, name)) {
+        await say(name, `${name} is gone`);
+        last.delete(name);
+      }
+    }
+  };
+}

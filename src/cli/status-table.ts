@@ -1,0 +1,152 @@
+import type { ProjectStatus, Status } from '../record/status.generated.js';
+import { renderTable } from './table.js';
+import type { Column } from './table.js';
+import { ageOf, formatAge, oneLine, shortHash } from './terminal.js';
+import type { Colours } from './terminal.js';
+
+export interface StatusView {
+  readonly status: Status;
+  /** Milliseconds since it was written. */
+  readonly ageMs: number;
+  readonly isStale: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Columns of the terminal; null without one. */
+  readonly width: number | null;
+  readonly colours: Colours;
+}
+
+export type ProjectState = ProjectStatus['state'];
+const states = [
+  'live',
+  'progressing',
+  'failed',
+  'suspended',
+  'invalid',
+  'removing',
+] as const satisfies readonly ProjectState[];
+
+/** All projects as a table, what a person has to mend, and a summary. */
+export function renderStatus(view: StatusView): string {
+  const { status, colours } = view;
+  const parts = [staleness(view), components(view), projectTable(view), problems(view), summary(view)];
+  if (status.source.error !== null) {
+    parts.splice(
+      1,
+      0,
+      colours.yellow(`the config repository cannot be read: ${oneLine(status.source.error)}\n`),
+    );
+  }
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+export function paintState(colours: Colours, state: ProjectState): (text: string) => string {
+  switch (state) {
+    case 'live':
+      return colours.green;
+    case 'progressing':
+      return colours.cyan;
+    case 'failed':
+    case 'invalid':
+      return colours.red;
+    case 'removing':
+      return colours.yellow;
+    case 'suspended':
+      return colours.dim;
+  }
+}
+
+/** A line for a status that says nothing about now; empty for a fresh one. */
+export function staleness({ status, ageMs, isStale, colours }: StatusView): string {
+  if (status.controller.state === 'stopped') {
+    return colours.yellow(
+      `${isStale ? 'stale: ' : ''}the controller stopped ${formatAge(ageMs)} ago; what follows is how it left things\n`,
+    );
+  }
+  if (!isStale) return '';
+  const mend = 'see its log, or start it with "pointsman run"';
+  return colours.red(
+    `stale: written ${formatAge(ageMs)} ago, and a running controller writes every 10 s; ${mend}\n`,
+  );
+}
+
+function components({ status, colours }: StatusView): string {
+  return Object.entries(status.components)
+    .filter(([, { ok }]) => !ok)
+    .map(([name, { message }]) =>
+      colours.red(`${name} does not answer: ${oneLine(message ?? 'see the log')}\n`),
+    )
+    .join('');
+}
+
+function projectTable({ status, now, width, colours }: StatusView): string {
+  const names = Object.keys(status.projects).sort();
+  if (names.length === 0) return 'no projects\n';
+  const paint = (text: string): string => {
+    const state = states.find((each) => each === text);
+    return state === undefined ? text : paintState(colours, state)(text);
+  };
+  const columns: readonly Column[] = [
+    { title: 'PROJECT' },
+    { title: 'STATE', paint },
+    { title: 'SLOT', dropAt: 2 },
+    { title: 'REVISION', dropAt: 3 },
+    { title: 'COMMIT', dropAt: 1 },
+    { title: 'AGE', dropAt: 4 },
+    { title: 'URL / MESSAGE' },
+  ];
+  const rows = names.map((name) => {
+    const project = status.projects[name] as ProjectStatus;
+    const { live } = project;
+    return [
+      name,
+      project.state,
+      live?.slot ?? '-',
+      shortHash(live?.revision ?? null),
+      shortHash(live?.sourceCommit ?? null),
+      ageOf(live?.since ?? null, now),
+      lastCell(project),
+    ];
+  });
+  return renderTable(columns, rows, { width, colours });
+}
+
+/** What is going on, what is wrong, or else where the project answers. */
+function lastCell({ phase, reason, message, urls }: ProjectStatus): string {
+  const parts = [phase === null ? '' : `${phase}`, message === null ? (reason ?? '') : message].filter(
+    (part) => part !== '',
+  );
+  return parts.length > 0 ? parts.join(': ') : urls.join(' ');
+}
+
+function problems({ status, colours }: StatusView): string {
+  if (status.problems.length === 0) return '';
+  const lines = status.problems.map((problem) => `${colours.red('!')} ${describeProblem(problem)}\n`);
+  return `${colours.dim('PROBLEMS')}\n${lines.join('')}`;
+}
+
+/** `projects/a.yaml:4:9 /run/port: …`; only the message when it is not about a file. */
+export function describeProblem(problem: Omit<Status['problems'][number], 'project'>): string {
+  const { file, line, column, path, message } = problem;
+  if (file === '') return oneLine(message);
+  const place = line > 0 ? `${file}:${line}:${column}` : file;
+  return oneLine(`${place}${path === '' ? '' : ` ${path}`}: ${message}`);
+}
+
+function summary({ status, ageMs, colours }: StatusView): string {
+  const { total } = status.summary;
+  const counts = states
+    .filter((state) => status.summary[state] > 0)
+    .map((state) => paintState(colours, state)(`${status.summary[state]} ${state}`));
+  const { branch, commit } = status.source;
+  const head = `${total} ${total === 1 ? 'project' : 'projects'}${counts.length > 0 ? `: ${counts.join(', ')}` : ''}`;
+  return `${head} ${colours.dim(`(${oneLine(branch)} at ${shortHash(commit)}, ${formatAge(ageMs)} ago)`)}\n`;
+}
+
+/** One line of a project for outputs that cannot be redrawn: `shop live blue 7d01aa55 http://…`. */
+export function statusLine(name: string, project: ProjectStatus): string {
+  const { state, live } = project;
+  return oneLine(
+    [name, state, live?.slot ?? '-', shortHash(live?.revision ?? null), lastCell(project)].join(' '),
+  );
+}

@@ -1,0 +1,228 @@
+/**
+ * Puts the parts together and takes them apart in reverse order. The only place that constructs
+ * adapters.
+ */
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ApplyDeps } from './apply/context.js';
+import { DeploymentLogs } from './apply/deployment-log.js';
+import { Drains } from './apply/drain.js';
+import { Lanes } from './apply/lanes.js';
+import { RouteBatcher } from './apply/route-batcher.js';
+import { systemClock } from './clock.js';
+import type { Clock } from './clock.js';
+import { Controller } from './controller.js';
+import { DesiredProjects } from './desired-projects.js';
+import type { Logger } from './log.js';
+import { assembleDesired } from './manifest/assemble.js';
+import type { ParsedFile } from './manifest/parse.js';
+import type { LiveClaims } from './manifest/assemble.js';
+import { parseManifests, unreadableFile } from './manifest/parse.js';
+import type { ProgressEvent } from './cli/progress.js';
+import { serveControl } from './record/control.js';
+import { openJournal } from './record/journal.js';
+import { acquireLock, engineLockName, stateLockName } from './record/lock.js';
+import type { Journal } from './record/port.js';
+import { SecretFiles } from './resolve/secrets.js';
+import { NginxRouter } from './router/nginx-router.js';
+import type { Router } from './router/port.js';
+import { DockerRuntime } from './runtime/docker-runtime.js';
+import type { ContainerRuntime } from './runtime/port.js';
+import type { Settings } from './settings/settings.js';
+import type { ConfigRepositoryDeps } from './source/config-repository.js';
+import { GitConfigRepository } from './source/config-repository.js';
+import { MirrorStore } from './source/mirror-store.js';
+import type { ConfigRepository, SourceRepository } from './source/port.js';
+import { GitSourceRepository } from './source/source-repository.js';
+import { StatusKeeper } from './status-keeper.js';
+
+export interface Adapters {
+  readonly clock: Clock;
+  readonly runtime: ContainerRuntime;
+  readonly router: Router;
+  readonly config: ConfigRepository;
+  readonly sources: SourceRepository;
+  readonly secrets: SecretFiles;
+  close(): Promise<void>;
+}
+
+/** Makes the state directory: searchable by nginx's workers, everything private in it is not. */
+export async function prepareStateDir(stateDir: string): Promise<void> {
+  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+  await chmod(stateDir, 0o711);
+  for (const folder of ['repos', 'logs']) await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
+}
+
+/** The real world: Docker, nginx, Git and the clock. Nothing is contacted yet. */
+export function makeAdapters(settings: Settings, log: Logger): Adapters {
+  const clock = systemClock;
+  const runtime = new DockerRuntime({ settings, log, clock });
+  const router = new NginxRouter({ settings, clock, log });
+  const mirrors = new MirrorStore(settings);
+  let live: LiveClaims = { names: new Map(), domains: new Map() };
+  const assemble: ConfigRepositoryDeps<ParsedFile>['assemble'] = (commit, files, extraProblems) =>
+    assembleDesired(commit, [...files, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))], {
+      baseDomain: settings.nginx.baseDomain,
+      live,
+    });
+  const config = new GitConfigRepository({ settings, mirrors, log, parse: parseManifests, assemble });
+  const sources = new GitSourceRepository({ settings, mirrors, clock, log });
+  const withClaims: ConfigRepository = {
+    async sync(signal) {
+      live = await liveClaims(router);
+      return config.sync(signal);
+    },
+    async readAt(commit, signal) {
+      live = await liveClaims(router);
+      return config.readAt(commit, signal);
+    },
+    watch: (onChange) => config.watch(onChange),
+  };
+  return {
+    clock,
+    runtime,
+    router,
+    config: withClaims,
+    sources,
+    secrets: new SecretFiles(settings.secrets.dir),
+    async close() {
+      await sources.close();
+      await router.close();
+    },
+  };
+}
+
+/** Who serves which domain now, for "the one already live keeps it". */
+export async function liveClaims(router: Pick<Router, 'sites'>): Promise<LiveClaims> {
+  const sites = await router.sites();
+  return {
+    names: new Map(sites.map(({ project }) => [project, null] as const)),
+    domains: new Map(sites.flatMap(({ project, route }) => route.domains.map((domain) => [domain, project] as const))),
+  };
+}
+
+export interface RunOptions {
+  readonly once: boolean;
+  readonly log: Logger;
+  readonly onProgress: (event: ProgressEvent) => void;
+  readonly signal: AbortSignal;
+  readonly version: string;
+}
+
+/** Runs the controller until `signal` aborts, or once. Resolves to the exit code. @throws PointsmanError AlreadyRunning */
+export async function runController(settings: Settings, options: RunOptions): Promise<number> {
+  const releases = new Releases();
+  try {
+    await prepareStateDir(settings.stateDir);
+    const stateLock = await acquireLock(await stateLockName(settings.stateDir), settings.stateDir);
+    releases.add(() => stateLock.release());
+    const adapters = makeAdapters(settings, options.log);
+    releases.add(() => adapters.close());
+    const journal = await openJournal({ stateDir: settings.stateDir, clock: adapters.clock, log: options.log });
+    releases.add(() => journal.close());
+    const controller = composeController(settings, adapters, journal, options, releases);
+    return await runComposed(controller, journal, settings, options, releases);
+  } finally {
+    await releases.all();
+  }
+}
+
+function composeController(settings: Settings, adapters: Adapters, journal: Journal, options: RunOptions, releases: Releases): ComposedController {
+  const { log, version, onProgress } = options;
+  const { clock, runtime, router, secrets, sources, config } = adapters;
+  const desired = new DesiredProjects({ settings, clock, log, config, sources, secrets, runtime, journal, policy: settings.policy });
+  const status = new StatusKeeper({ settings, clock, log, journal, desired, version, onProgress });
+  const controller = new Controller({
+    settings,
+    clock,
+    log,
+    runtime,
+    router,
+    journal,
+    desired,
+    status,
+    apply: ({ trigger, claims }) => {
+      const drains = new Drains({ router, journal, clock, log }, trigger);
+      status.attach(drains);
+      const routes = new RouteBatcher({ router, clock, log }, claims, trigger);
+      const deps: ApplyDeps = {
+        settings,
+        runtime,
+        router,
+        sources,
+        secrets,
+        journal,
+        clock,
+        log,
+        routes,
+        drains,
+        lanes: new Lanes(settings.concurrency),
+        deploymentLogs: new DeploymentLogs(settings.stateDir),
+      };
+      return deps;
+    },
+    async lockEngine(engineId) {
+      if (engineLocked.has(engineId)) return;
+      const lock = await acquireLock(engineLockName(engineId, settings.instance), settings.stateDir);
+      engineLocked.add(engineId);
+      releases.add(() => lock.release());
+    },
+  });
+  const engineLocked = new Set<string>();
+  return { controller, status };
+}
+
+interface ComposedController {
+  readonly controller: Controller;
+  readonly status: StatusKeeper;
+}
+
+async function runComposed(
+  { controller, status }: ComposedController,
+  journal: Journal,
+  settings: Settings,
+  options: RunOptions,
+  releases: Releases,
+): Promise<number> {
+  const { log, version, signal } = options;
+  await journal.append({ type: 'controller', detail: { event: 'started', version, pid: process.pid } }).catch(() => undefined);
+  log.info({ version, pid: process.pid, instance: settings.instance, stateDir: settings.stateDir }, 'controller starts');
+  const control = await serveControl(settings.stateDir, {
+    sync: async () => {
+      void controller.sync();
+      return { ok: true, message: 'looking now' };
+    },
+    retry: (project) => controller.retry(project),
+    prune: (commit) => controller.prune(commit),
+  });
+  releases.add(() => control.close());
+  releases.add(async () => {
+    await controller.stop();
+    await journal.append({ type: 'controller', detail: { event: 'stopped', version, pid: process.pid } }).catch(() => undefined);
+    log.info('controller stopped');
+  });
+  await controller.start(options.once);
+  await controller.run();
+  if (options.once) {
+    await controller.settled(signal);
+    controller.throwFatal();
+    return status.allWell ? 0 : 1;
+  }
+  await controller.ended(signal);
+  return 0;
+}
+
+/** Ends what was begun, last in, first out; one that fails does not keep the others. */
+class Releases {
+  readonly #releases: (() => Promise<void>)[] = [];
+
+  add(release: () => Promise<void>): void {
+    this.#releases.push(release);
+  }
+
+  async all(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const release of this.#releases.splice(0).reverse()) await release().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
+  }
+}

@@ -1,0 +1,204 @@
+import { messageOf } from './errors.js';
+import type { Logger } from './log.js';
+import type { DeclaredProject, DesiredState, GitSource, Problem } from './manifest/project.js';
+import { serialiseSpec } from './manifest/spec.js';
+import { planRemovals } from './plan/plan-removals.js';
+import type { Removals } from './plan/plan-removals.js';
+import type { Journal, JournalEntry } from './record/port.js';
+import { resolveProject } from './resolve/resolve-project.js';
+import type { ResolveDeps } from './resolve/resolve-project.js';
+import type { Want } from './resolve/want.js';
+import type { Settings } from './settings/settings.js';
+import type { ConfigRepository, SourceRepository } from './source/port.js';
+import type { Clock } from './clock.js';
+
+export interface DesiredDeps extends ResolveDeps {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly config: ConfigRepository;
+  readonly sources: SourceRepository;
+  readonly journal: Pick<Journal, 'memory'>;
+}
+
+export interface SyncResult {
+  /** For the journal, when the tip moved. */
+  readonly newCommit: Pick<Extract<JournalEntry, { type: 'sync' }>, 'configCommit' | 'detail'> | null;
+  /** Whose manifest came, went or changed. */
+  readonly projects: readonly string[];
+}
+
+/** The config repository's side: what is wanted, and what may go. */
+export class DesiredProjects {
+  #state: DesiredState | null = null;
+  #claims: ReadonlyMap<string, string> = new Map();
+  #removals: Removals = { gone: [], heldBecause: null };
+  #removalsKnown = false;
+  #secretHashes = new Map<string, string>();
+  #error: string | null = null;
+  #lastAttemptAt: number | null = null;
+  #lastSuccessAt: number | null = null;
+
+  constructor(private readonly deps: DesiredDeps) {}
+
+  get commit(): string | null {
+    return this.#state?.commit ?? null;
+  }
+
+  /** Domain → project that the manifests give it to. */
+  get claims(): ReadonlyMap<string, string> {
+    return this.#claims;
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#state?.problems ?? [];
+  }
+
+  get source(): { readonly error: string | null; readonly lastAttemptAt: number | null; readonly lastSuccessAt: number | null } {
+    return { error: this.#error, lastAttemptAt: this.#lastAttemptAt, lastSuccessAt: this.#lastSuccessAt };
+  }
+
+  get heldRemovals(): { readonly configCommit: string; readonly projects: readonly string[]; readonly why: string } | null {
+    const { gone, heldBecause } = this.#removals;
+    return heldBecause === null || this.#state === null ? null : { configCommit: this.#state.commit, projects: gone, why: heldBecause };
+  }
+
+  knows(project: string): boolean {
+    return this.#state?.projects.has(project) === true || this.#state?.invalid.has(project) === true;
+  }
+
+  /** Every project that a manifest names or that is about to go. */
+  names(): readonly string[] {
+    return [...(this.#state?.projects.keys() ?? []), ...(this.#state?.invalid.keys() ?? []), ...this.#removals.gone];
+  }
+
+  /** Application repositories that manifests name. */
+  repositories(): readonly string[] {
+    const sources = [...(this.#state?.projects.values() ?? [])].map(({ project }) => project.source);
+    return [...new Set(sources.flatMap((source) => (source.kind === 'git' ? [source.repo] : [])))];
+  }
+
+  /** Reads the newest commit. */
+  async sync(signal: AbortSignal): Promise<SyncResult> {
+    const { config, clock, log } = this.deps;
+    this.#lastAttemptAt = clock.now();
+    const snapshot = await config.sync(signal);
+    this.#error = snapshot.error?.message ?? null;
+    if (snapshot.error === null) this.#lastSuccessAt = clock.now();
+    else log.warn({ code: snapshot.error.code, error: snapshot.error.message }, 'config repository cannot be read, the last good state counts');
+    const { desired } = snapshot;
+    if (desired === null || desired === this.#state) return { newCommit: null, projects: [] };
+    const before = this.#state;
+    this.#state = desired;
+    this.#removalsKnown = false;
+    this.#claims = claimsOf(desired);
+    if (before?.commit === desired.commit) return { newCommit: null, projects: changedProjects(before, desired) };
+    const facts = { projects: desired.projects.size, problems: desired.problems.length, previous: before?.commit ?? null };
+    log.info({ configCommit: desired.commit, ...facts }, 'config repository synced');
+    for (const problem of desired.problems) log.warn({ ...problem }, 'manifest problem');
+    return { newCommit: { configCommit: desired.commit, detail: facts }, projects: changedProjects(before, desired) };
+  }
+
+  /** Lists the refs of all followed sources, and looks at secret values. Resolves to the projects that changed. */
+  async refreshSources(signal: AbortSignal): Promise<readonly string[]> {
+    const declared = [...(this.#state?.projects.values() ?? [])].map(({ project }) => project);
+    const followed = declared.filter((project) => project.source.kind === 'git' && project.source.commit === null);
+    const moved = new Set(await this.deps.sources.refresh(followed.map((project) => project.source as GitSource), signal));
+    const changed = followed.filter((project) => moved.has(project.source as GitSource)).map(({ name }) => name);
+    for (const project of declared) {
+      if (project.run.secrets.length > 0 && (await this.#secretsChanged(project.name, project.run.secrets))) changed.push(project.name);
+    }
+    await this.deps.sources.watch([...new Set(followed.map((project) => (project.source as GitSource).repo))], this.#onSource);
+    return changed;
+  }
+
+  #onSource: (repo: string) => void = () => undefined;
+
+  async #secretsChanged(project: string, names: readonly string[]): Promise<boolean> {
+    const hash = await this.deps.secrets.read(project, names).then(
+      (secrets) => secrets.hash ?? '',
+      (error: unknown) => messageOf(error),
+    );
+    const before = this.#secretHashes.get(project);
+    this.#secretHashes.set(project, hash);
+    return before !== undefined && before !== hash;
+  }
+
+  /** Calls `onCommit` when a local config repository moves, `onSources` with the projects of a local source that moved. */
+  async watch(onCommit: () => void, onSources: (projects: readonly string[]) => void): Promise<() => Promise<void>> {
+    const { sources, log } = this.deps;
+    this.#onSource = (repo) => {
+      const follow = [...(this.#state?.projects.values() ?? [])].filter(({ project: { source } }) => source.kind === 'git' && source.repo === repo);
+      const signal = AbortSignal.timeout(60_000);
+      sources.refresh(follow.map(({ project }) => project.source as GitSource), signal).then(
+        () => onSources(follow.map(({ project }) => project.name)),
+        (error: unknown) => log.warn({ repo, error: messageOf(error) }, 'source cannot be listed'),
+      );
+    };
+    const stopConfig = await this.deps.config.watch(onCommit);
+    return async () => {
+      await stopConfig();
+      await sources.watch([], () => undefined);
+    };
+  }
+
+  /** What the project should be now. @throws PointsmanError DockerUnavailable */
+  async resolve(project: string, signal: AbortSignal): Promise<Want> {
+    const state = this.#state;
+    if (state === null) return { kind: 'absent', configCommit: '', heldBecause: 'the config repository has not been read yet' };
+    const declared = state.projects.get(project);
+    if (declared !== undefined) return resolveProject(declared, state.commit, this.deps, signal);
+    const problems = state.invalid.get(project);
+    if (problems !== undefined) return { kind: 'invalid', message: describeProblem(problems[0]) };
+    return { kind: 'absent', configCommit: state.commit, heldBecause: this.#whyNotRemoved(project) };
+  }
+
+  #whyNotRemoved(project: string): string | null {
+    if (!this.#removalsKnown || !this.#removals.gone.includes(project)) return 'its removal has not been looked at yet';
+    return this.#removals.heldBecause;
+  }
+
+  /** Decides which of the projects that are there may go. Resolves to those that no manifest names. */
+  planRemovals(existing: readonly string[]): readonly string[] {
+    const { settings, journal, log } = this.deps;
+    const state = this.#state;
+    if (state === null) return existing;
+    const before = this.#removals.heldBecause;
+    this.#removals = planRemovals({
+      configCommit: state.commit,
+      existing,
+      declared: new Set([...state.projects.keys(), ...state.invalid.keys()]),
+      heldBecause: state.removalsHeldBecause,
+      maxShare: settings.prune.maxShare,
+      confirmed: journal.memory.isConfirmed(state.commit),
+    });
+    this.#removalsKnown = true;
+    if (this.#removals.heldBecause !== null && this.#removals.heldBecause !== before) {
+      log.warn({ configCommit: state.commit, projects: this.#removals.gone }, this.#removals.heldBecause);
+    }
+    return this.#removals.gone;
+  }
+}
+
+export function describeProblem(problem: Problem | undefined): string {
+  if (problem === undefined) return 'its manifest is not valid';
+  const { file, line, column, path, message } = problem;
+  return `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}`;
+}
+
+function claimsOf(desired: DesiredState): ReadonlyMap<string, string> {
+  return new Map(
+    [...desired.projects.values()].flatMap(({ project }) => project.route.domains.map((domain) => [domain, project.name] as const)),
+  );
+}
+
+/** By content: a manifest that was only reformatted or moved is not a change. */
+function changedProjects(before: DesiredState | null, after: DesiredState): readonly string[] {
+  const names = new Set([...(before?.projects.keys() ?? []), ...(before?.invalid.keys() ?? []), ...after.projects.keys(), ...after.invalid.keys()]);
+  return [...names].filter((name) => !sameDeclaration(before?.projects.get(name), after.projects.get(name)) || after.invalid.has(name));
+}
+
+function sameDeclaration(a: DeclaredProject | undefined, b: DeclaredProject | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  return a === b || a.project === b.project || serialiseSpec(a.project) === serialiseSpec(b.project);
+}

@@ -1,0 +1,96 @@
+/**
+ * What went wrong, in the field's words, and what the loop does about it:
+ *
+ * - `retry`: try again with backoff. Before anything runs without limit; inside a deployment
+ *   `retries.attempts` times, then the project is `failed` until its revision changes.
+ * - `stall`: final for this revision at once; trying the same thing again cannot help.
+ * - `wait`: something outside the revision has to change first; looked at again at every pass.
+ */
+const reactions = {
+  // before anything runs
+  SourceUnreachable: 'retry',
+  SourceCorrupt: 'retry',
+  RefMissing: 'retry',
+  CommitMissing: 'retry',
+  ImagePullFailed: 'retry',
+  PathMissing: 'stall',
+  UnsupportedRepository: 'stall',
+  PolicyRefused: 'stall',
+  // inside a deployment
+  DockerfileMissing: 'stall',
+  BuildFailed: 'stall',
+  BuildTimedOut: 'stall',
+  ReleaseFailed: 'stall',
+  ReleaseTimedOut: 'stall',
+  StartFailed: 'retry',
+  ContainerExited: 'retry',
+  ProbeFailed: 'retry',
+  SwitchFailed: 'retry',
+  BakeFailed: 'stall',
+  CrashLooping: 'wait',
+  // outside of the project's revision
+  NameTaken: 'wait',
+  DomainHeld: 'wait',
+  RouteRefused: 'wait',
+  AddressesExhausted: 'wait',
+  SecretMissing: 'wait',
+  SecretUnreadable: 'wait',
+  SecretKeyMissing: 'wait',
+  JournalUnwritable: 'wait',
+  RemovalHeld: 'wait',
+  DockerUnavailable: 'retry',
+  NginxUnavailable: 'retry',
+  // start-up and command line
+  SettingsInvalid: 'stall',
+  ManifestInvalid: 'wait',
+  AlreadyRunning: 'stall',
+  NotRunning: 'stall',
+  Usage: 'stall',
+} as const satisfies Record<string, Reaction>;
+
+export type Reaction = 'retry' | 'stall' | 'wait';
+export type ErrorCode = keyof typeof reactions;
+
+/**
+ * The one error of the project. `message` is lower case, has no full stop, names the value that was
+ * wrong and says what to do. `detail` is for the journal and the log; it never holds a secret.
+ */
+export class PointsmanError extends Error {
+  override readonly name = 'PointsmanError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly detail?: Readonly<Record<string, unknown>> } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.detail = options.detail ?? {};
+  }
+
+  readonly detail: Readonly<Record<string, unknown>>;
+
+  get reaction(): Reaction {
+    return reactions[this.code];
+  }
+}
+
+export function reactionTo(code: ErrorCode): Reaction {
+  return reactions[code];
+}
+
+/** True for the rejection that an aborted signal causes, whoever made it. */
+export function isAbort(error: unknown, signal?: AbortSignal): boolean {
+  if (signal?.aborted === true && error === signal.reason) return true;
+  return error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'ABORT_ERR');
+}
+
+/** A caught value as one line, for logs and status. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return redact(text.replace(/\s+/g, ' ').trim());
+}
+
+/** Takes user and password out of every URL in `text`. */
+export function redact(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1');
+}

@@ -1,0 +1,79 @@
+import type { ApplyDeps } from './apply/context.js';
+import { collectImages } from './apply/collect.js';
+import type { DesiredProjects } from './desired-projects.js';
+import { PointsmanError, messageOf } from './errors.js';
+import { parseSpec } from './manifest/spec.js';
+import { imageRepository, projectOfTag } from './runtime/labels.js';
+import type { PlanInput } from './plan/plan.js';
+
+/** Projects of ours that are there: a container, a network, a site file or a switch file. */
+export async function existingProjects({ runtime, router }: Pick<ApplyDeps, 'runtime' | 'router'>): Promise<readonly string[]> {
+  const [containers, files, networks] = await Promise.all([runtime.containers(), router.projects(), runtime.networks()]);
+  return [...new Set([...containers.map(({ labels }) => labels.project), ...files, ...networks.map(({ project }) => project)])];
+}
+
+/** What has to be done now and then: images and mirrors that nobody needs, the key of secrets. */
+export class Housekeeping {
+  /** Live deployment per project at the last collection: nothing to collect until it changes. */
+  readonly #collected = new Map<string, string>();
+
+  constructor(private readonly deps: ApplyDeps & { readonly desired: DesiredProjects }) {}
+
+  /** Makes the key of secret hashes, unless containers with secrets exist and it is gone. */
+  async ensureSecretKey(): Promise<void> {
+    const { runtime, secrets, log } = this.deps;
+    try {
+      const containers = await runtime.containers();
+      const inUse = containers.some(({ labels }) => (parseSpec(labels.spec)?.run.secrets.length ?? 0) > 0);
+      await secrets.ensureKey(inUse);
+    } catch (error) {
+      if (!(error instanceof PointsmanError) || error.code === 'DockerUnavailable') throw error;
+      log.error({ code: error.code, error: messageOf(error) }, 'key of secret hashes is not usable');
+    }
+  }
+
+  /** After a deployment became live: images beyond `images.keep`. */
+  async collect(input: PlanInput): Promise<void> {
+    const { live } = input.observed;
+    const deployment = live?.record?.deployment ?? live?.identity?.deployment;
+    if (deployment === undefined || this.#collected.get(input.project) === deployment) return;
+    await this.#collectProject(input.project, wantedTags(input));
+    this.#collected.set(input.project, deployment);
+  }
+
+  /** Once a day: images of projects that are gone, and mirrors of repositories that nobody names. */
+  async collectAll(signal: AbortSignal): Promise<void> {
+    const { desired, runtime, sources, log } = this.deps;
+    try {
+      const known = new Set([...desired.names(), ...(await existingProjects(this.deps))]);
+      const images = await runtime.images();
+      const gone = new Set(images.flatMap(({ tags }) => tags.map(projectOfTag)).filter((project) => project !== null && !known.has(project)));
+      for (const project of gone) {
+        if (project === null) continue;
+        for (const tag of images.flatMap(({ tags }) => tags).filter((each) => projectOfTag(each) === project)) await runtime.removeImage(tag);
+        log.info({ project }, 'images of a removed project collected');
+      }
+      await sources.collect(desired.repositories(), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ error: messageOf(error) }, 'collection did not end');
+    }
+  }
+
+  async #collectProject(project: string, tags: ReadonlySet<string>): Promise<void> {
+    try {
+      await collectImages(project, tags, this.deps);
+    } catch (error) {
+      this.deps.log.warn({ project, error: messageOf(error) }, 'images could not be collected');
+    }
+  }
+}
+
+function wantedTags(input: PlanInput): ReadonlySet<string> {
+  const tags = new Set<string>();
+  if (input.want.kind === 'resolved') tags.add(input.want.tag);
+  const live = input.observed.live?.identity;
+  if (live) tags.add(`${imageRepository(input.project)}:${live.imageKey}`);
+  return tags;
+}
+

@@ -1,0 +1,102 @@
+import { settleDomains } from './domains.js';
+import type { Candidate, ParsedFile } from './parse.js';
+import { sortProblems } from './problems.js';
+import type { DeclaredProject, DesiredState, Problem, Project } from './project.js';
+
+/** What runs now: decides who keeps a name or domain that two manifests claim. */
+export interface LiveClaims {
+  /** Projects that run, and the file of their manifest; null when it is not known. */
+  readonly names: ReadonlyMap<string, string | null>;
+  /** Each domain that is served, in lower case, and its project. */
+  readonly domains: ReadonlyMap<string, string>;
+}
+
+export interface AssembleContext {
+  /** `nginx.baseDomain` of the settings. */
+  readonly baseDomain: string;
+  readonly live: LiveClaims;
+}
+
+/** One document's claim on a project name. */
+interface NameClaim {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Puts the files of one commit together: fills in default domains and settles names and domains. */
+export function assembleDesired(
+  commit: string,
+  files: readonly ParsedFile[],
+  { baseDomain, live }: AssembleContext,
+): DesiredState {
+  const invalid = new Map<string, Problem[]>();
+  const problems: Problem[] = files.flatMap((file) => file.problems);
+  for (const { name, problems: own } of files.flatMap((file) => file.invalid)) addTo(invalid, name, own);
+  for (const problem of findRepeatedNames(files, live)) {
+    problems.push(problem);
+    addTo(invalid, problem.project ?? '', [problem]);
+  }
+  const candidates = files
+    .flatMap((file) => file.projects)
+    .filter(({ project }) => !invalid.has(project.name))
+    .map((candidate) => withDefaultDomain(candidate, baseDomain));
+  for (const problem of settleDomains(candidates, new Set(invalid.keys()), live.domains)) {
+    problems.push(problem);
+    addTo(invalid, problem.project ?? '', [problem]);
+  }
+  const projects = new Map<string, DeclaredProject>();
+  for (const { project, file, line } of candidates) {
+    if (!invalid.has(project.name)) projects.set(project.name, { project, file, line });
+  }
+  return {
+    commit,
+    projects,
+    invalid,
+    problems: sortProblems(problems),
+    removalsHeldBecause: whyRemovalsAreHeld(files),
+  };
+}
+
+/**
+ * Which document a running project came from cannot be told by its name, so that none of them counts and
+ * it runs on as it was. One problem for each document, with all places.
+ */
+function findRepeatedNames(files: readonly ParsedFile[], live: LiveClaims): readonly Problem[] {
+  const claims = new Map<string, NameClaim[]>();
+  for (const { file, projects, invalid } of files) {
+    for (const { project, namePlace } of projects) addTo(claims, project.name, [{ file, ...namePlace }]);
+    for (const { name, line, column } of invalid) addTo(claims, name, [{ file, line, column }]);
+  }
+  return [...claims].flatMap(([name, places]) => {
+    if (places.length < 2) return [];
+    const outcome = live.names.has(name) ? `${name} runs on as it was` : 'none of them is used';
+    const all = places.map(({ file, line }) => `${file}:${line}`).join(', ');
+    const message = `the name ${name} is claimed by ${places.length} documents (${all}), ${outcome}: rename or remove all but one`;
+    return places.map((place) => ({ ...place, path: '/name', message, project: name }));
+  });
+}
+
+function withDefaultDomain(candidate: Candidate, baseDomain: string): Candidate {
+  const { project } = candidate;
+  if (project.route.domains.length > 0) return candidate;
+  const domains = [`${project.name}.${baseDomain}`.toLowerCase()];
+  const routed: Project = { ...project, route: { ...project.route, domains } };
+  return { ...candidate, project: routed };
+}
+
+function whyRemovalsAreHeld(files: readonly ParsedFile[]): string | null {
+  const nameless = files.filter(({ namelessDocuments }) => namelessDocuments > 0).map(({ file }) => file);
+  if (nameless.length > 0) {
+    const more = nameless.length > 1 ? ` (and ${nameless.length - 1} more files)` : '';
+    return `${nameless[0] ?? ''}${more} holds a document whose project cannot be told: mend it`;
+  }
+  const declares = files.some(({ projects, invalid }) => projects.length + invalid.length > 0);
+  return declares ? null : 'no manifests were found: an empty folder removes nothing by itself';
+}
+
+function addTo<T>(lists: Map<string, T[]>, key: string, values: readonly T[]): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [...values]);
+  else list.push(...values);
+}

@@ -1,0 +1,103 @@
+import type { Slot } from '../manifest/project.js';
+import { otherSlot, slots } from '../manifest/project.js';
+import { parseSpec } from '../manifest/spec.js';
+import type { Site } from '../router/port.js';
+import type { PlanInput, Step } from './plan.js';
+
+/** Puts right what should serve: the live container, its switch file, its site file, restart policies. */
+export function planKeeping(input: PlanInput): readonly Step[] {
+  return [...keepSwitch(input), ...keepContainer(input), ...keepPolicies(input), ...keepSite(input)];
+}
+
+function keepSwitch({ observed }: PlanInput): readonly Step[] {
+  const { live, route } = observed;
+  if (live === null || live.identity === null) return [];
+  const { slot, identity } = live;
+  if (route.switches[slot] === null) return [{ kind: 'restore-switch', slot, identity, why: `the switch file of ${slot} is gone` }];
+  if (live.record === null) return [{ kind: 'restore-switch', slot, identity, why: `the switch file of ${slot} is damaged` }];
+  if (route.switches[otherSlot(slot)] !== null) return [{ kind: 'settle-switch', slot, identity, why: 'both switch files are there' }];
+  return [];
+}
+
+function keepContainer(input: PlanInput): readonly Step[] {
+  const { live } = input.observed;
+  if (live === null) return [];
+  const { container, slot, identity } = live;
+  if (container === null) {
+    if (identity === null || input.observed.strangers[slot] !== null || imageIsGone(input)) return [];
+    return [{ kind: 'recreate', slot, identity, why: 'the live container is gone' }];
+  }
+  if (container.state === 'exited' || container.state === 'created') {
+    return [{ kind: 'start', slot, container: container.id, why: `the live container is ${container.state}` }];
+  }
+  if (container.state === 'dead' && identity !== null) {
+    return [{ kind: 'recreate', slot, identity, why: 'the live container is dead' }];
+  }
+  return [];
+}
+
+/** The wanted revision is the live one and its image has to be built first: that is a deployment. */
+export function imageIsGone({ observed, want }: PlanInput): boolean {
+  return want.kind === 'resolved' && want.image === null && want.revision === observed.live?.identity?.revision;
+}
+
+function keepPolicies({ observed }: PlanInput): readonly Step[] {
+  const { live, containers } = observed;
+  if (live === null) return [];
+  return slots.flatMap((slot): readonly Step[] => {
+    const container = containers[slot];
+    const policy = slot === live.slot ? 'unless-stopped' : 'no';
+    if (container === null || container.restartPolicy === policy || container.state === 'dead') return [];
+    const why = slot === live.slot ? 'the live container restarts by itself' : 'only the live container restarts by itself';
+    return [{ kind: 'set-restart-policy', slot, container: container.id, policy, why }];
+  });
+}
+
+function keepSite(input: PlanInput): readonly Step[] {
+  const { route } = input.observed;
+  const site = wantedSite(input);
+  if (site === null) return [];
+  if (!route.present) return [{ kind: 'site', site, drift: input.memory.wasLive.length > 0, why: 'it has no site file' }];
+  if (!route.intact || route.site === null) return [{ kind: 'site', site, drift: true, why: 'its site file was changed by hand' }];
+  if (!sameSite(route.site, site)) return [{ kind: 'site', site, drift: false, why: siteChange(route.site, site) }];
+  return [];
+}
+
+/**
+ * The site as it should be now. The route is the manifest's once its own revision is live and baked,
+ * until then the one on disk. Null before anything is live.
+ */
+export function wantedSite(input: PlanInput): Site | null {
+  const { observed, project, want, memory } = input;
+  const { live, network, route } = observed;
+  if (live === null || live.identity === null) return null;
+  const own = want.kind === 'resolved' && want.revision === live.identity.revision && memory.open === null;
+  const wantedRoute = own ? want.project.route : (route.site?.route ?? live.identity.spec.route);
+  const upstreamOf = (slot: Slot): string | null => {
+    const container = observed.containers[slot];
+    const spec = slot === live.slot ? live.identity?.spec : container === null ? null : parseSpec(container.labels.spec);
+    const known = route.site?.upstreams[slot] ?? null;
+    const address = network?.addresses[slot] ?? known?.split(':')[0];
+    if (address === undefined) return null;
+    const port = spec?.run.port ?? known?.split(':')[1] ?? live.identity?.spec.run.port;
+    return `${address}:${port}`;
+  };
+  const [blue, green] = [upstreamOf('blue'), upstreamOf('green')];
+  return blue === null || green === null ? null : { project, route: wantedRoute, upstreams: { blue, green } };
+}
+
+export function sameSite(a: Site, b: Site): boolean {
+  return (
+    slots.every((slot) => a.upstreams[slot] === b.upstreams[slot]) &&
+    a.route.maxBodyBytes === b.route.maxBodyBytes &&
+    a.route.readTimeoutMs === b.route.readTimeoutMs &&
+    a.route.domains.join(' ') === b.route.domains.join(' ')
+  );
+}
+
+function siteChange(from: Site, to: Site): string {
+  if (from.route.domains.join(' ') !== to.route.domains.join(' ')) {
+    return `domains change from ${from.route.domains.join(', ')} to ${to.route.domains.join(', ')}`;
+  }
+  return slots.some((slot) => from.upstreams[slot] !== to.upstreams[slot]) ? 'a slot has another address' : 'its limits change';
+}

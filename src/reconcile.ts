@@ -1,0 +1,117 @@
+/**
+ * One pass of one project: resolve → observe → plan → apply, again until there is nothing to do or
+ * nothing that can be done now. Level-triggered: whatever happened before, it looks and goes on.
+ */
+import type { ApplyDeps, AttemptSlot, PassContext, Progress } from './apply/context.js';
+import { applyStep } from './apply/apply-step.js';
+import type { StepOutcome } from './apply/apply-step.js';
+import { messageOf } from './errors.js';
+import { observeProject } from './observe/observe-project.js';
+import type { Journal } from './record/port.js';
+import { planProject } from './plan/plan-project.js';
+import type { Plan, PlanInput, Step } from './plan/plan.js';
+import type { Want } from './resolve/want.js';
+
+/** A project settles in three or four rounds; more means that two parties fight, and the next look goes on. */
+const mostRounds = 12;
+
+export interface ReconcileDeps extends ApplyDeps {
+  resolve(project: string, signal: AbortSignal): Promise<Want>;
+  /** Exits of the live container within the crash window. */
+  recentExits(project: string): number;
+  /** Limits how many projects are looked at at the same time. */
+  look<T>(work: () => Promise<T>): Promise<T>;
+}
+
+export interface PassView {
+  readonly input: PlanInput;
+  readonly plan: Plan;
+  /** What a step could not do now, over what the plan knew. */
+  readonly waiting: Plan['blocked'];
+}
+
+export interface PassListener {
+  view(project: string, view: PassView): void;
+  progress(project: string, progress: Progress): void;
+}
+
+/** Runs one pass. Rejects when a step failed for a reason outside a deployment; the caller tries again later. */
+export async function reconcile(
+  project: string,
+  deps: ReconcileDeps,
+  attempt: AttemptSlot,
+  listener: PassListener,
+  stopping: AbortSignal,
+): Promise<PassView> {
+  for (let round = 1; ; round += 1) {
+    stopping.throwIfAborted();
+    const view = await deps.look(() => lookAndPlan(project, deps, stopping));
+    listener.view(project, view);
+    if (view.plan.steps.length === 0 || round > mostRounds) return view;
+    const context: PassContext = {
+      ...deps,
+      project,
+      observed: view.input.observed,
+      stopping,
+      attempt,
+      report: (progress) => listener.progress(project, progress),
+    };
+    const outcome = await applySteps(view.plan.steps, context);
+    if (outcome.kind === 'changed') continue;
+    const waiting = outcome.kind === 'waiting' ? { code: outcome.code, message: outcome.message } : null;
+    const last = { ...view, waiting };
+    listener.view(project, last);
+    return last;
+  }
+}
+
+export async function lookAndPlan(
+  project: string,
+  deps: Pick<ReconcileDeps, 'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits'> & { readonly journal: Pick<Journal, 'memory'> },
+  signal: AbortSignal,
+): Promise<PassView> {
+  const want = await deps.resolve(project, signal);
+  const observed = await observeProject(project, deps);
+  const input: PlanInput = {
+    project,
+    want,
+    observed,
+    memory: deps.journal.memory.project(project),
+    recentExits: deps.recentExits(project),
+    now: deps.clock.now(),
+  };
+  return { input, plan: planProject(input), waiting: null };
+}
+
+/**
+ * Steps in order. What keeps the live slot alive may fail without holding up a newer deployment; the
+ * failure is thrown after it.
+ */
+async function applySteps(steps: readonly Step[], context: PassContext): Promise<StepOutcome> {
+  let failure: Error | null = null;
+  let waiting: StepOutcome | null = null;
+  let anyChanged = false;
+  for (const step of steps) {
+    context.stopping.throwIfAborted();
+    try {
+      const outcome = await applyStep(step, context);
+      if (outcome.kind === 'waiting') waiting = outcome;
+      if (outcome.kind === 'changed') anyChanged = true;
+      if (outcome.kind === 'waiting' && step.kind === 'unroute') break;
+      // A deployment takes long, and everything may have changed meanwhile: look again.
+      if (step.kind === 'deploy' || step.kind === 'switch-back' || step.kind === 'close') break;
+    } catch (error) {
+      context.stopping.throwIfAborted();
+      context.log.warn({ project: context.project, step: step.kind, error: messageOf(error) }, 'step failed');
+      failure ??= error instanceof Error ? error : new Error(String(error));
+      if (!isUpkeep(step)) break;
+    }
+  }
+  if (failure !== null) throw failure;
+  if (anyChanged) return { kind: 'changed' };
+  return waiting ?? { kind: 'background' };
+}
+
+function isUpkeep(step: Step): boolean {
+  return ['restore-switch', 'settle-switch', 'recreate', 'start', 'set-restart-policy', 'site'].includes(step.kind);
+}

@@ -1,0 +1,102 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PointsmanError } from '../errors.js';
+import { replaceFile } from '../files.js';
+
+/** Values of a project's secrets and their keyed hash; neither is ever logged. */
+export interface Secrets {
+  readonly values: Readonly<Record<string, string>>;
+  /** HMAC-SHA-256 over names and values, 64 hex digits; null for a project without secrets. */
+  readonly hash: string | null;
+}
+
+const keyBytes = 32;
+/** Larger values are files, which an environment cannot carry well; Linux allows 128 KiB a variable. */
+const longestSecretBytes = 64 * 1024;
+
+/** Secret values on this server, one file each: `<dir>/<project>/<NAME>`. */
+export class SecretFiles {
+  constructor(private readonly dir: string) {}
+
+  /**
+   * Makes the key of the hash when there is none. `inUse`: containers with secrets exist, so that a
+   * new key would change their revisions; then nothing is made.
+   * @throws PointsmanError SecretKeyMissing, SecretUnreadable
+   */
+  async ensureKey(inUse: boolean): Promise<void> {
+    if ((await this.readKey()) !== null) return;
+    if (inUse) throw this.keyMissing();
+    await mkdir(this.dir, { recursive: true, mode: 0o700 });
+    await replaceFile(this.keyPath, randomBytes(keyBytes).toString('hex') + '\n', 0o600);
+  }
+
+  /** @throws PointsmanError SecretMissing, SecretUnreadable, SecretKeyMissing */
+  async read(project: string, names: readonly string[]): Promise<Secrets> {
+    if (names.length === 0) return { values: {}, hash: null };
+    const key = await this.readKey();
+    if (key === null) throw this.keyMissing();
+    const values: Record<string, string> = {};
+    const mac = createHmac('sha256', key);
+    for (const name of [...names].sort()) {
+      const value = await this.readValue(project, name);
+      values[name] = value;
+      mac.update(`${Buffer.byteLength(name)}:${name}${Buffer.byteLength(value)}:${value}`);
+    }
+    return { values, hash: mac.digest('hex') };
+  }
+
+  private get keyPath(): string {
+    return join(this.dir, '.key');
+  }
+
+  private keyMissing(): PointsmanError {
+    return new PointsmanError(
+      'SecretKeyMissing',
+      `${this.keyPath} is missing while containers with secrets exist: restore it, or stop those containers to have a new one made`,
+    );
+  }
+
+  private async readKey(): Promise<string | null> {
+    try {
+      const text = (await readFile(this.keyPath, 'utf8')).trim();
+      if (/^[0-9a-f]{64}$/.test(text)) return text;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+      throw new PointsmanError('SecretUnreadable', `${this.keyPath} cannot be read (${code}): make it readable for the controller`);
+    }
+    throw new PointsmanError('SecretUnreadable', `${this.keyPath} does not hold 64 hex digits: restore it from a backup`);
+  }
+
+  private async readValue(project: string, name: string): Promise<string> {
+    const path = join(this.dir, project, name);
+    let handle;
+    try {
+      handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'ENOENT' || code === 'ENOTDIR') {
+        throw new PointsmanError('SecretMissing', `secret ${name} has no file ${path}: put its value there, mode 0600`);
+      }
+      throw new PointsmanError('SecretUnreadable', `secret file ${path} cannot be read (${code}): make it a plain file, mode 0600, owned by the controller's user`);
+    }
+    try {
+      const facts = await handle.stat();
+      if (!facts.isFile()) throw new PointsmanError('SecretUnreadable', `secret ${path} is not a plain file`);
+      if ((facts.mode & 0o077) !== 0) {
+        const mode = (facts.mode & 0o777).toString(8);
+        throw new PointsmanError('SecretUnreadable', `secret file ${path} has mode ${mode}, others can read it: chmod 600 ${path}`);
+      }
+      if (facts.size > longestSecretBytes) {
+        throw new PointsmanError('SecretUnreadable', `secret file ${path} has ${facts.size} bytes, at most ${longestSecretBytes} fit an environment variable`);
+      }
+      const text = await handle.readFile('utf8');
+      if (text.includes('\0')) throw new PointsmanError('SecretUnreadable', `secret file ${path} holds a NUL byte, which no environment variable can carry`);
+      return text.replace(/\r?\n$/, '');
+    } finally {
+      await handle.close();
+    }
+  }
+}

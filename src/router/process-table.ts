@@ -1,0 +1,94 @@
+import { readFile, readdir, readlink } from 'node:fs/promises';
+
+/** What /proc says; null or empty where it says nothing (gone, or another PID namespace). */
+
+export async function commandLine(pid: number): Promise<string | null> {
+  const text = await read(`/proc/${pid}/cmdline`);
+  return text === null ? null : text.replaceAll('\0', ' ').trim();
+}
+
+export async function parentOf(pid: number): Promise<number | null> {
+  const fields = await statFields(pid);
+  return fields === null ? null : Number(fields[1]);
+}
+
+/** `R` running, `S` waiting for an event, `T` stopped … */
+export async function stateOf(pid: number): Promise<string | null> {
+  const fields = await statFields(pid);
+  return fields?.[0] ?? null;
+}
+
+/** Fields from the third on: state, parent … The second, the name, may hold spaces and parentheses. */
+async function statFields(pid: number): Promise<readonly string[] | null> {
+  const text = await read(`/proc/${pid}/stat`);
+  return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+export async function childrenOf(pid: number): Promise<readonly number[]> {
+  const listed = await read(`/proc/${pid}/task/${pid}/children`);
+  if (listed !== null) return listed.trim().split(' ').filter((text) => text !== '').map(Number);
+  const children: number[] = [];
+  for (const other of await processes()) if ((await parentOf(other)) === pid) children.push(other);
+  return children;
+}
+
+export async function processes(): Promise<readonly number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** The network namespace of a process. */
+export async function networkOf(pid: number | 'self'): Promise<string | null> {
+  return readlink(`/proc/${pid}/ns/net`).catch(() => null);
+}
+
+/** One line of /proc/net/tcp or tcp6. */
+export interface Connection {
+  readonly local: string;
+  readonly remote: string;
+  /** `01` established, `02` SYN sent, `08` close wait, `0A` listening … */
+  readonly state: string;
+  readonly inode: string;
+}
+
+/** Of this network namespace; null when it cannot be read. IPv4-mapped addresses are given as IPv4. */
+export async function connections(): Promise<readonly Connection[] | null> {
+  const [four, six] = await Promise.all([read('/proc/net/tcp'), read('/proc/net/tcp6')]);
+  if (four === null) return null;
+  return [four, six ?? ''].flatMap((text) => text.split('\n').slice(1).flatMap(parseLine));
+}
+
+function parseLine(line: string): readonly Connection[] {
+  const fields = line.trim().split(/\s+/);
+  const [, local, remote, state] = fields;
+  const inode = fields[9];
+  if (local === undefined || remote === undefined || state === undefined || inode === undefined) return [];
+  return [{ local: readAddress(local), remote: readAddress(remote), state, inode }];
+}
+
+/** `0200D50A:0BB8` is `10.213.0.2:3000`: little-endian words in hex. */
+function readAddress(text: string): string {
+  const [address = '', port = ''] = text.split(':');
+  const mapped = address.length === 32 && address.startsWith('0000000000000000FFFF0000') ? address.slice(24) : address;
+  if (mapped.length !== 8) return `[${mapped}]:${parseInt(port, 16)}`;
+  const bytes = [6, 4, 2, 0].map((at) => parseInt(mapped.slice(at, at + 2), 16));
+  return `${bytes.join('.')}:${parseInt(port, 16)}`;
+}
+
+/** The process that listens on a port, for a message; null when it cannot be told. */
+export async function listenerOf(port: number): Promise<{ readonly pid: number; readonly command: string } | null> {
+  const listening = (await connections())?.filter(({ local, state }) => state === '0A' && local.endsWith(`:${port}`)) ?? [];
+  const sockets = new Set(listening.map(({ inode }) => `socket:[${inode}]`));
+  if (sockets.size === 0) return null;
+  for (const pid of await processes()) {
+    const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+    for (const descriptor of descriptors) {
+      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '');
+      if (sockets.has(target)) return { pid, command: (await commandLine(pid)) ?? '?' };
+    }
+  }
+  return null;
+}
+
+async function read(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch(() => null);
+}

@@ -1,0 +1,76 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
+import { watch } from 'chokidar';
+import type { FSWatcher } from 'chokidar';
+import type { Clock } from '../clock.js';
+import type { Layout } from './layout.js';
+import { isProjectName } from './layout.js';
+import { splitAddress } from './verify.js';
+
+/** Before the next try to connect to an nginx that went away. */
+const reconnectMs = 250;
+
+/** Sees that nginx's files change under our feet, and that nginx goes away. */
+export class RouterWatch {
+  #files: FSWatcher | null = null;
+  #socket: Socket | null = null;
+  #cancelReconnect: () => void = () => undefined;
+  #closed = false;
+
+  constructor(
+    private readonly deps: {
+      readonly layout: Layout;
+      readonly verify: string;
+      readonly clock: Clock;
+      readonly isForeign: (path: string) => Promise<boolean>;
+      /** The project whose files changed; null for everything else. */
+      readonly onChange: (project: string | null) => void;
+    },
+  ) {}
+
+  async start(): Promise<void> {
+    const { layout } = this.deps;
+    const ignored = (path: string): boolean =>
+      [layout.staged, layout.logs, layout.temporary].some((folder) => path === folder || path.startsWith(`${folder}/`)) || basename(path).startsWith('.');
+    const files = watch([layout.root, layout.shared], { ignored, ignoreInitial: true, depth: 1, persistent: true });
+    this.#files = files;
+    files.on('all', (_event, path) => void this.#onFile(path));
+    await new Promise<void>((resolve) => files.once('ready', resolve));
+    this.#hold();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelReconnect();
+    this.#socket?.destroy();
+    await this.#files?.close();
+  }
+
+  async #onFile(path: string): Promise<void> {
+    const { layout, onChange, isForeign } = this.deps;
+    const folder = dirname(path);
+    const project = basename(path).split('.')[0] ?? '';
+    if ((folder === layout.sites || folder === layout.switches) && isProjectName(project)) onChange(project);
+    else if (path === layout.main || path === layout.shared) {
+      if (await isForeign(path).catch(() => true)) onChange(null);
+    } else if (path === layout.sites || path === layout.switches || path === layout.root) onChange(null);
+  }
+
+  /** An idle connection to nginx: its end is the news that nginx is gone, or reloaded. */
+  #hold(): void {
+    if (this.#closed) return;
+    const [host, port] = splitAddress(this.deps.verify);
+    const socket = connect({ host, port });
+    let connected = false;
+    this.#socket = socket;
+    socket.unref();
+    socket.on('connect', () => (connected = true));
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      if (this.#closed) return;
+      if (connected) this.deps.onChange(null);
+      this.#cancelReconnect = this.deps.clock.timer(reconnectMs, () => this.#hold());
+    });
+  }
+}

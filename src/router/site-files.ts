@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PointsmanError } from '../errors.js';
+import { removeFile, replaceFile } from '../files.js';
+import type { Settings } from '../settings/settings.js';
+import type { Layout } from './layout.js';
+import { isProjectName, siteFile } from './layout.js';
+import type { NginxProcess, NginxProgram } from './nginx-process.js';
+import { lastError } from './nginx-process.js';
+import type { Site, SiteChange, SiteOutcome } from './port.js';
+import { parseSite, renderMain, renderShared, renderSite } from './render.js';
+
+const fileMode = 0o640;
+
+interface Facts {
+  readonly user: string | null;
+  readonly keepaliveMinTimeout: boolean;
+}
+
+/** Site files and what stands around them. Whatever is on disk under its final name has passed `nginx -t`. */
+export class SiteFiles {
+  #facts: Facts = { user: null, keepaliveMinTimeout: false };
+  /** What main and shared file should hold, by path. */
+  #expected: ReadonlyMap<string, string> = new Map();
+
+  constructor(
+    private readonly deps: {
+      readonly settings: Settings['nginx'];
+      readonly layout: Layout;
+      readonly program: NginxProgram;
+      readonly nginx: NginxProcess;
+    },
+  ) {}
+
+  setFacts(facts: Facts): void {
+    this.#facts = facts;
+  }
+
+  async projects(): Promise<readonly string[]> {
+    const names = await readdir(this.deps.layout.sites).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    return names.flatMap((name) => (name.endsWith('.conf') ? [name.slice(0, -5)] : [])).filter(isProjectName).sort();
+  }
+
+  async read(project: string): Promise<{ readonly site: Site | null; readonly present: boolean; readonly intact: boolean }> {
+    const text = await this.#text(siteFile(this.deps.layout, project));
+    if (text === null) return { site: null, present: false, intact: true };
+    const site = parseSite(text);
+    if (site === null || site.project !== project) return { site: null, present: true, intact: false };
+    return { site, present: true, intact: text === this.#render(site) };
+  }
+
+  async sites(): Promise<readonly Site[]> {
+    const all = await Promise.all((await this.projects()).map((project) => this.read(project)));
+    return all.flatMap(({ site }) => (site === null ? [] : [site]));
+  }
+
+  /** The generation that the files on disk have; null before the first. */
+  async generation(): Promise<string | null> {
+    const text = await this.#text(this.deps.layout.shared);
+    return /^# Written by Pointsman, generation ([0-9a-f]+)\./.exec(text ?? '')?.[1] ?? null;
+  }
+
+  /** Whether main and shared file are as we would write them. `generation` of both. */
+  async isIntact(generation: string): Promise<boolean> {
+    for (const [path, text] of await this.#surroundings(generation, await this.sites())) {
+      if ((await this.#text(path)) !== text) return false;
+    }
+    return true;
+  }
+
+  /** True when `path` is not what we wrote: for the watch, which sees our own writes too. */
+  async isForeign(path: string): Promise<boolean> {
+    const expected = this.#expected.get(path);
+    return expected === undefined || (await this.#text(path)) !== expected;
+  }
+
+  /** Writes main and shared file for what is on disk. Resolves to the new generation. */
+  async writeSurroundings(): Promise<string> {
+    const generation = newGeneration();
+    await this.#write(await this.#surroundings(generation, await this.sites()));
+    return generation;
+  }
+
+  /**
+   * Site files that nginx cannot take are put aside as `<project>.conf.damaged`, so that the others
+   * serve; the controller writes them anew. Resolves to their projects.
+   */
+  async setDamagedAside(): Promise<readonly string[]> {
+    const damaged: string[] = [];
+    for (const project of await this.projects()) {
+      const { site, intact } = await this.read(project);
+      const path = siteFile(this.deps.layout, project);
+      if (intact) continue;
+      if (site === null) await rename(path, `${path}.damaged`);
+      else await replaceFile(path, this.#render(site), fileMode);
+      damaged.push(project);
+    }
+    return damaged;
+  }
+
+  /** Tests the whole configuration with these changes. Null: nginx takes it; otherwise why not. */
+  async test(changes: readonly SiteChange[]): Promise<string | null> {
+    try {
+      return await this.#test(changes);
+    } catch (error) {
+      if (error instanceof PointsmanError && error.code === 'RouteRefused') return error.message;
+      throw error;
+    }
+  }
+
+  async #test(changes: readonly SiteChange[]): Promise<string | null> {
+    const { layout } = this.deps;
+    const changed = new Map(changes.map(({ project, site }) => [project, site] as const));
+    const kept = (await this.projects()).filter((project) => !changed.has(project));
+    const includes = kept.map((project) => siteFile(layout, project));
+    for (const [project, site] of changed) {
+      if (site === null) continue;
+      const staged = join(layout.staged, `${project}.conf`);
+      await writeFile(staged, this.#render(site), { mode: fileMode });
+      includes.push(staged);
+    }
+    const shared = renderShared(this.deps.settings, layout, { generation: 'test', sites: includes });
+    await writeFile(layout.sharedTest, shared, { mode: fileMode });
+    const names = (await this.sites()).length * 4 + 64 + changes.reduce((sum, { site }) => sum + (site?.route.domains.length ?? 0), 0);
+    await writeFile(layout.mainTest, this.#main(layout.sharedTest, names, join(layout.staged, 'test.pid')), { mode: fileMode });
+    const result = await this.deps.nginx.command(['-t', '-q', '-c', layout.mainTest]);
+    for (const project of changed.keys()) await rm(join(layout.staged, `${project}.conf`), { force: true });
+    return whyRefused(result, changes);
+  }
+
+  /**
+   * Puts changes in place; they have passed `test`. Sites that give up domains go first. Resolves to the
+   * new generation and what undoes it all.
+   */
+  async put(changes: readonly SiteChange[]): Promise<{ readonly generation: string; readonly undo: () => Promise<void> }> {
+    const { layout, settings } = this.deps;
+    const generation = newGeneration();
+    const ordered = [...changes].sort((a, b) => Number(a.site !== null) - Number(b.site !== null));
+    const paths = [...ordered.map(({ project }) => siteFile(layout, project)), layout.shared, ...(settings.mode === 'managed' ? [layout.main] : [])];
+    const before = new Map(await Promise.all(paths.map(async (path) => [path, await this.#text(path)] as const)));
+    const undo = async (): Promise<void> => {
+      for (const [path, text] of before) await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
+    };
+    try {
+      const growing = [...(await this.sites()), ...changes.flatMap(({ site }) => site ?? [])];
+      if (settings.mode === 'managed') await this.#write(new Map([[layout.main, this.#main(layout.shared, nameCount(growing), layout.pid)]]));
+      for (const { project, site } of ordered) {
+        const path = siteFile(layout, project);
+        await (site === null ? removeFile(path) : replaceFile(path, this.#render(site), fileMode));
+      }
+      await this.#write(await this.#surroundings(generation, await this.sites()));
+      if (settings.mode === 'system') await this.#testMachine(changes);
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+    return { generation, undo };
+  }
+
+  /** System mode: our part has passed by itself; together with the machine's own it can still clash. */
+  async #testMachine(changes: readonly SiteChange[]): Promise<void> {
+    const result = await this.deps.nginx.command(['-t', '-q', '-c', this.deps.program.mainConf]);
+    const why = whyRefused(result, changes);
+    if (why !== null) throw new PointsmanError('RouteRefused', why);
+  }
+
+  async #surroundings(generation: string, sites: readonly Site[]): Promise<ReadonlyMap<string, string>> {
+    const { layout, settings } = this.deps;
+    const shared = renderShared(settings, layout, { generation, sites: null });
+    const files = new Map([[layout.shared, shared]]);
+    if (settings.mode === 'managed') files.set(layout.main, this.#main(layout.shared, nameCount(sites), layout.pid));
+    return files;
+  }
+
+  async #write(files: ReadonlyMap<string, string>): Promise<void> {
+    this.#expected = new Map([...this.#expected, ...files]);
+    for (const [path, text] of files) if ((await this.#text(path)) !== text) await replaceFile(path, text, 0o644);
+  }
+
+  #main(shared: string, names: number, pid: string): string {
+    const { user, keepaliveMinTimeout } = this.#facts;
+    // In system mode only for tests of our part alone: default servers and ports are the machine's.
+    return renderMain(this.deps.layout, { user, shared, names, keepaliveMinTimeout, listen: this.deps.settings.listen, pid });
+  }
+
+  #render(site: Site): string {
+    return renderSite(site, this.deps.layout, this.deps.settings.listen);
+  }
+
+  async #text(path: string): Promise<string | null> {
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+      throw error;
+    }
+  }
+}
+
+/** Tests each change alone when they fail together, so that only the offender is refused. */
+export async function sortOut(
+  files: Pick<SiteFiles, 'test'>,
+  changes: readonly SiteChange[],
+): Promise<{ readonly good: readonly SiteChange[]; readonly outcomes: readonly SiteOutcome[] }> {
+  const together = await files.test(changes);
+  if (together === null) return { good: changes, outcomes: changes.map(() => ({ kind: 'applied' })) };
+  if (changes.length === 1) return { good: [], outcomes: [{ kind: 'refused', message: together }] };
+  const good: SiteChange[] = [];
+  const outcomes: SiteOutcome[] = [];
+  for (const change of changes) {
+    const why = await files.test([...good, change]);
+    if (why === null) good.push(change);
+    outcomes.push(why === null ? { kind: 'applied' } : { kind: 'refused', message: why });
+  }
+  return { good, outcomes };
+}
+
+/** Null when nginx takes it. A conflicting name of ours is a failure, though nginx only warns. */
+function whyRefused({ ok, output }: { readonly ok: boolean; readonly output: string }, changes: readonly SiteChange[]): string | null {
+  const ours = new Set(changes.flatMap(({ site }) => site?.route.domains ?? []));
+  const clash = [...output.matchAll(/conflicting server name "([^"]+)"/g)].map((match) => match[1] ?? '').find((name) => ours.has(name));
+  if (clash !== undefined) return `server name ${clash} stands in another nginx file already: take it out there, or out of route.domains`;
+  return ok ? null : `nginx -t: ${lastError(output)}`;
+}
+
+function nameCount(sites: readonly Site[]): number {
+  return sites.reduce((sum, { route }) => sum + route.domains.length, 64);
+}
+
+function newGeneration(): string {
+  return randomBytes(8).toString('hex');
+}

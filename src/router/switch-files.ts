@@ -1,0 +1,134 @@
+import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { PointsmanError, messageOf } from '../errors.js';
+import { removeFile, replaceFile } from '../files.js';
+import type { Slot } from '../manifest/project.js';
+import { otherSlot, slots } from '../manifest/project.js';
+import type { Layout } from './layout.js';
+import { isProjectName, switchFile } from './layout.js';
+import type { NginxProcess } from './nginx-process.js';
+import type { RouteFacts, SwitchRecord } from './port.js';
+import { askNginx } from './verify.js';
+
+/** nginx only looks whether the file is there, so that nobody else has to read it. */
+const switchFileMode = 0o600;
+/** Others may search the folder and not list it. */
+export const searchable = 0o711;
+
+/**
+ * The switch files: `<project>.blue` and `<project>.green`, green wins. Each change is one create or one
+ * unlink; the file's content is the record that brings a lost container back.
+ */
+export class SwitchFiles {
+  constructor(
+    private readonly layout: Layout,
+    private readonly verify: string,
+    private readonly nginx: NginxProcess,
+  ) {}
+
+  async read(project: string): Promise<RouteFacts['switches']> {
+    const [blue, green] = await Promise.all(slots.map((slot) => this.#readSlot(project, slot)));
+    return { blue: blue ?? null, green: green ?? null };
+  }
+
+  /** Projects that have a switch file. */
+  async projects(): Promise<readonly string[]> {
+    const names = await readdir(this.layout.switches).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    return [...new Set(names.flatMap((name) => /^([^.]+)\.(blue|green)$/.exec(name)?.[1] ?? []).filter(isProjectName))];
+  }
+
+  async write(record: SwitchRecord): Promise<void> {
+    await mkdir(this.layout.switches, { recursive: true, mode: searchable });
+    await replaceFile(switchFile(this.layout, record.project, record.slot), `${JSON.stringify(record)}\n`, switchFileMode);
+  }
+
+  async clear(project: string): Promise<void> {
+    for (const slot of slots) await this.#remove(project, slot);
+  }
+
+  /**
+   * Traffic moves at the create of green or at the unlink of green. Between a change and the removal of
+   * the other file every worker ends its turn, so that no request finds neither file. When nginx does
+   * not say afterwards what the files say, they are put back.
+   * @throws PointsmanError SwitchFailed
+   */
+  async switchTo(record: SwitchRecord, signal: AbortSignal): Promise<void> {
+    const { project, slot } = record;
+    const other = otherSlot(slot);
+    const before = (await this.read(project))[other];
+    await this.write(record);
+    await this.nginx.barrier(signal);
+    if (slot === 'blue') await this.#remove(project, other);
+    try {
+      await this.#expect(project, slot, signal);
+    } catch (error) {
+      await this.#putBack(project, slot, before);
+      throw error;
+    }
+    if (slot === 'green') await this.#remove(project, other);
+  }
+
+  async liveSlot(project: string, signal?: AbortSignal): Promise<Slot | null> {
+    const answer = await askNginx(this.verify, `/live/${project}`, signal);
+    return slots.find((slot) => slot === answer) ?? null;
+  }
+
+  async #expect(project: string, slot: Slot, signal: AbortSignal): Promise<void> {
+    let seen: Slot | null;
+    try {
+      seen = await this.liveSlot(project, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new PointsmanError('SwitchFailed', `nginx cannot be asked whether it routes to ${slot}: ${messageOf(error)}`, { cause: error });
+    }
+    if (seen === slot) return;
+    const why = seen === null ? `its workers cannot see ${this.layout.switches}: every folder on the way to it must be searchable for them` : `it routes to ${seen}`;
+    throw new PointsmanError('SwitchFailed', `nginx does not route to ${slot}: ${why}`);
+  }
+
+  async #putBack(project: string, slot: Slot, before: { readonly record: SwitchRecord | null } | null): Promise<void> {
+    if (before === null) return;
+    if (before.record !== null) await this.write(before.record);
+    if (before.record !== null || slot === 'green') await this.#remove(project, slot);
+  }
+
+  async #remove(project: string, slot: Slot): Promise<void> {
+    try {
+      await removeFile(switchFile(this.layout, project, slot));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+
+  async #readSlot(project: string, slot: Slot): Promise<{ readonly record: SwitchRecord | null } | null> {
+    try {
+      const text = await readFile(switchFile(this.layout, project, slot), 'utf8');
+      return { record: parseRecord(text, project, slot) };
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+      return { record: null };
+    }
+  }
+}
+
+function parseRecord(text: string, project: string, slot: Slot): SwitchRecord | null {
+  try {
+    const record = JSON.parse(text) as Partial<SwitchRecord>;
+    const texts = [record.revision, record.imageKey, record.image, record.configCommit, record.deployment, record.since];
+    const whole =
+      record.version === 1 &&
+      record.project === project &&
+      record.slot === slot &&
+      texts.every((value) => typeof value === 'string') &&
+      (record.sourceCommit === null || typeof record.sourceCommit === 'string') &&
+      typeof record.spec === 'object' &&
+      record.spec !== null;
+    if (!whole) return null;
+    return { ...(record as SwitchRecord), isRollback: record.isRollback === true, previous: record.previous ?? null };
+  } catch {
+    return null;
+  }
+}

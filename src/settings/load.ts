@@ -1,0 +1,94 @@
+import { resolve } from 'node:path';
+import { messageOf } from '../errors.js';
+import { largestFileBytes } from '../manifest/guard.js';
+import { boundProblems, shown } from '../manifest/problems.js';
+import type { Problem } from '../manifest/project.js';
+import { type SchemaCheck, schemaCheck } from '../manifest/schema-check.js';
+import { readDocuments } from '../manifest/source-document.js';
+import { loadSchema } from '../schemas.js';
+import { findContradictions } from './contradictions.js';
+import { settingsFormats } from './formats.js';
+import { normaliseSettings } from './normalise.js';
+import { readBounded } from './read-bounded.js';
+import type { Settings } from './settings.js';
+import type { WrittenSettings } from './written.generated.js';
+
+export const defaultSettingsFile = '/etc/pointsman/pointsman.yaml';
+
+export type LoadedSettings =
+  /** `file` is the absolute path that was read. */
+  { readonly settings: Settings; readonly file: string } | { readonly problems: readonly Problem[] };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the settings from `path`, else `$POINTSMAN_CONFIG`, else `/etc/pointsman/pointsman.yaml`. A file
+ * that cannot be read is a problem like every other.
+ */
+export async function loadSettings(path: string | undefined, env: Environment): Promise<LoadedSettings> {
+  const file = path ?? (env['POINTSMAN_CONFIG'] || defaultSettingsFile);
+  let bytes: Uint8Array;
+  try {
+    bytes = await readBounded(file, largestFileBytes + 1, { followLinks: true });
+  } catch (error) {
+    return { problems: [{ file, line: 1, column: 1, path: '', message: unreadable(error) }] };
+  }
+  return parseSettings(file, bytes, env);
+}
+
+/** The settings in `bytes`; `file` is where they stand. Reads nothing. */
+export function parseSettings(file: string, bytes: Uint8Array, env: Environment): LoadedSettings {
+  const { documents, problems: fileProblems } = readDocuments(file, bytes);
+  const [document, second] = documents;
+  const whole = (line: number, message: string): Problem => ({ file, line, column: 1, path: '', message });
+  if (document === undefined) {
+    const empty = whole(1, 'the settings are empty: at least configRepo.url has to be set');
+    return { problems: fileProblems.length > 0 ? fileProblems : [empty] };
+  }
+  const problems: Problem[] = [...fileProblems, ...document.problems];
+  if (second !== undefined)
+    problems.push(whole(second.line, 'the settings are one document: remove the others'));
+  if (document.isComplete) problems.push(...checkSettings(document));
+  const dockerHost = dockerHostOf(env);
+  const written = document.value as WrittenSettings;
+  const isShaped = document.isComplete && problems.length === 0;
+  if (isShaped && written.docker?.socket === undefined && 'problem' in dockerHost) {
+    problems.push({ ...whole(document.line, dockerHost.problem), path: '/docker/socket' });
+  }
+  if (!isShaped || problems.length > 0) return { problems: boundProblems(problems) };
+  const absolute = resolve(file);
+  const dockerHostSocket = 'socket' in dockerHost ? dockerHost.socket : null;
+  const settings = normaliseSettings(written, { file: absolute, dockerHostSocket });
+  const contradictions = findContradictions(document, written, settings);
+  return contradictions.length > 0
+    ? { problems: boundProblems(contradictions) }
+    : { settings, file: absolute };
+}
+
+let compiled: SchemaCheck | undefined;
+function checkSettings(document: Parameters<SchemaCheck>[0]): readonly Problem[] {
+  compiled ??= schemaCheck(loadSchema('settings'), settingsFormats);
+  return compiled(document);
+}
+
+/** Only a unix socket gives the paths, networks and speed that the controller is built on. */
+function dockerHostOf(env: Environment): { readonly socket: string | null } | { readonly problem: string } {
+  const host = env['DOCKER_HOST'];
+  if (host === undefined || host === '') return { socket: null };
+  const socket = /^unix:\/\/(\/.+)$/s.exec(host)?.[1];
+  if (socket !== undefined) return { socket };
+  return {
+    problem: `$DOCKER_HOST is ${JSON.stringify(shown(host))}: only unix:///path is used; unset it or set docker.socket`,
+  };
+}
+
+function unreadable(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'there are no settings here: write them, or name another file with --config or $POINTSMAN_CONFIG';
+    case 'EACCES':
+      return 'the settings may not be read: run as the user that owns them, or change their permissions';
+    default:
+      return `the settings cannot be read: ${messageOf(error)}`;
+  }
+}

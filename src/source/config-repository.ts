@@ -1,0 +1,204 @@
+import type { Logger } from 'pino';
+import { PointsmanError, isAbort, messageOf } from '../errors.js';
+import type { DesiredState, Problem } from '../manifest/project.js';
+import type { Settings } from '../settings/settings.js';
+import { emptyManifestTree, readManifestTree, type ManifestTreeCache } from './manifest-tree.js';
+import type { Mirror } from './mirror.js';
+import type { MirrorStore } from './mirror-store.js';
+import { openObjects, type ObjectStore } from './object-store.js';
+import type { ConfigRepository, ConfigSnapshot } from './port.js';
+import { RefWatch } from './ref-watch.js';
+
+/** What a configuration repository is made of. `P` is what one parsed file is. */
+export interface ConfigRepositoryDeps<P> {
+  readonly settings: Pick<Settings, 'configRepo'>;
+  readonly mirrors: MirrorStore;
+  readonly log: Logger;
+  /** Pure: one file to whatever `assemble` takes. Called once per path and content. */
+  readonly parse: (file: string, bytes: Uint8Array) => P;
+  /** Files of one commit to the desired state; `extraProblems` are of entries that could not be parsed at all. */
+  readonly assemble: (commit: string, files: readonly P[], extraProblems: readonly Problem[]) => DesiredState;
+  /** Reads the mirror's objects. For tests that count; default: isomorphic-git on the mirror. */
+  readonly openObjects?: (mirror: Mirror, signal: AbortSignal) => ObjectStore;
+}
+
+/** Commits fetched between two clean-ups of the mirror. */
+const fetchesPerTidy = 64;
+
+/**
+ * The config repository, mirrored. A look costs one listing; when the tip moved, one fetch and the
+ * trees and files that changed. What could be read last counts until something newer can be read,
+ * also over a restart with the remote down.
+ */
+export class GitConfigRepository<P> implements ConfigRepository {
+  readonly #deps: ConfigRepositoryDeps<P>;
+  readonly #mirror: Mirror;
+  /** Full name of the branch. */
+  readonly #ref: string;
+  #cache: ManifestTreeCache<P> = emptyManifestTree();
+  #desired: DesiredState | null = null;
+  /** The commit that a restart would find. */
+  #recorded: string | null = null;
+  #fetches = 0;
+  #watch: RefWatch | null = null;
+  /** The look in hand: looks take turns. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: ConfigRepositoryDeps<P>) {
+    this.#deps = deps;
+    const { url, branch, credential } = deps.settings.configRepo;
+    this.#mirror = deps.mirrors.open(url, credential);
+    this.#ref = `refs/heads/${branch}`;
+  }
+
+  async sync(signal: AbortSignal): Promise<ConfigSnapshot> {
+    return this.#inTurn(async () => {
+      signal.throwIfAborted();
+      try {
+        await this.#watch?.refresh();
+        await this.#advance(signal);
+        return { desired: this.#desired, error: null };
+      } catch (error) {
+        if (isAbort(error, signal)) throw error;
+        const code = error instanceof PointsmanError ? error.code : 'SourceCorrupt';
+        const detail = error instanceof PointsmanError ? error.detail : {};
+        this.#deps.log.warn(
+          { code, error: messageOf(error), detail, commit: this.#desired?.commit ?? null },
+          'config repository could not be read',
+        );
+        return { desired: this.#desired, error: { code, message: messageOf(error) } };
+      }
+    });
+  }
+
+  async readAt(commit: string, signal: AbortSignal): Promise<DesiredState> {
+    return this.#inTurn(async () => (await this.#read(commit.toLowerCase(), null, signal)).desired);
+  }
+
+  async watch(onChange: () => void): Promise<() => Promise<void>> {
+    if (this.#mirror.location.transport !== 'local') return async () => undefined;
+    await this.#watch?.close();
+    const watch = new RefWatch(this.#mirror.location.url, onChange);
+    this.#watch = watch;
+    await watch.refresh();
+    return async () => {
+      if (this.#watch === watch) this.#watch = null;
+      await watch.close();
+    };
+  }
+
+  async #advance(signal: AbortSignal): Promise<void> {
+    let tip: string;
+    try {
+      tip = await this.#tip(signal);
+    } catch (error) {
+      if (!isAbort(error, signal) && this.#desired === null) await this.#restore(signal);
+      throw error;
+    }
+    if (tip !== this.#desired?.commit) await this.#take(tip, signal);
+    if (tip === this.#recorded) return;
+    await this.#mirror.record(this.#ref, tip, signal);
+    this.#recorded = tip;
+    await this.#tidy(tip, signal);
+  }
+
+  async #take(tip: string, signal: AbortSignal): Promise<void> {
+    try {
+      const { desired, cache } = await this.#read(tip, this.#ref, signal);
+      this.#desired = desired;
+      this.#cache = cache;
+      this.#deps.log.info(
+        { commit: tip, projects: desired.projects.size, problems: desired.problems.length },
+        'config repository read',
+      );
+    } catch (error) {
+      if (!isAbort(error, signal) && this.#desired === null) await this.#restore(signal);
+      throw error;
+    }
+  }
+
+  async #tip(signal: AbortSignal): Promise<string> {
+    const { refs } = await this.#mirror.list('branches', signal);
+    const tip = refs.get(this.#ref);
+    if (tip !== undefined) return tip;
+    const { branch } = this.#deps.settings.configRepo;
+    const display = this.#mirror.location.display;
+    if (refs.size === 0) {
+      throw new PointsmanError(
+        'RefMissing',
+        `${display} has no branch ${branch}: it has no commit yet; commit a manifest and push it`,
+      );
+    }
+    const names = [...refs.keys()].map((name) => name.replace('refs/heads/', '')).slice(0, 5);
+    throw new PointsmanError(
+      'RefMissing',
+      `${display} has no branch ${branch}, but ${names.join(', ')}; push it, or set configRepo.branch`,
+    );
+  }
+
+  /** After a start with the remote down: the commit that was read last, when the mirror still has it. */
+  async #restore(signal: AbortSignal): Promise<void> {
+    try {
+      const commit = await this.#mirror.recorded(this.#ref, signal);
+      if (commit === null) return;
+      const { desired, cache } = await this.#read(commit, null, signal);
+      this.#desired = desired;
+      this.#cache = cache;
+      this.#deps.log.info(
+        { commit, projects: desired.projects.size },
+        'config repository read from the mirror',
+      );
+    } catch (error) {
+      if (isAbort(error, signal)) throw error;
+      this.#deps.log.warn({ error: messageOf(error) }, 'the last known state cannot be read from the mirror');
+    }
+  }
+
+  async #read(
+    commit: string,
+    ref: string | null,
+    signal: AbortSignal,
+  ): Promise<{ desired: DesiredState; cache: ManifestTreeCache<P> }> {
+    const { parse, assemble, settings } = this.#deps;
+    const open = this.#deps.openObjects ?? openObjects;
+    const { files, problems, cache } = await this.#mirror.read(commit, ref, signal, () =>
+      readManifestTree(commit, settings.configRepo.path, {
+        objects: open(this.#mirror, signal),
+        parse,
+        cache: this.#cache,
+      }),
+    );
+    return { desired: holdRemovals(assemble(commit, files, problems), problems), cache };
+  }
+
+  /** Lets go of older commits from time to time. A failure costs disk space alone. */
+  async #tidy(tip: string, signal: AbortSignal): Promise<void> {
+    this.#fetches += 1;
+    if (this.#fetches % fetchesPerTidy !== 0) return;
+    try {
+      await this.#mirror.collect(new Set([tip]), null, signal);
+    } catch (error) {
+      if (isAbort(error, signal)) throw error;
+      this.#deps.log.warn(
+        { error: messageOf(error) },
+        'the mirror of the config repository could not be packed',
+      );
+    }
+  }
+
+  async #inTurn<T>(look: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(look);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/**
+ * An entry that could not be parsed may have declared a project: what it declared must not look removed,
+ * whatever `assemble` made of it.
+ */
+function holdRemovals(desired: DesiredState, problems: readonly Problem[]): DesiredState {
+  const [first] = problems;
+  if (first === undefined || desired.removalsHeldBecause !== null) return desired;
+  return { ...desired, removalsHeldBecause: `${first.file}: ${first.message}` };
+}

@@ -1,0 +1,261 @@
+import { Readable } from 'node:stream';
+import { extract, pack, type Header, type Pack } from 'tar-stream';
+import { PointsmanError } from '../errors.js';
+import { ContextFilter, type ContextHeader } from './context-filter.js';
+import { parseDockerignore, type Ignores } from './dockerignore.js';
+import { ownSignal } from './git.js';
+import { lastLine } from './git-errors.js';
+import type { Mirror } from './mirror.js';
+
+export interface ContextRequest {
+  readonly mirror: Mirror;
+  /** Object id of the context's root. */
+  readonly tree: string;
+  /** Relative to it. */
+  readonly dockerfile: string;
+  readonly onLeftOut: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What the tree says before anything of it is sent. */
+export interface ContextPlan {
+  readonly ignores: Ignores;
+  /** Sent whatever `ignores` says: the builder needs them. */
+  readonly always: ReadonlySet<string>;
+}
+
+const longestIgnoreFile = 1024 * 1024;
+const mostCandidates = 5;
+const mostSubmodules = 20;
+const lfsPointer = 'version https://git-lfs.github.com/spec/v1\n';
+const longestPointer = 1024;
+
+/**
+ * Looks through the tree: is the Dockerfile there, what is ignored.
+ * @throws PointsmanError DockerfileMissing, BuildFailed for a `.dockerignore` that cannot be understood, SourceCorrupt
+ */
+export async function planContext(request: ContextRequest): Promise<ContextPlan> {
+  const { dockerfile, onLeftOut } = request;
+  const survey = await surveyTree(request);
+  if ((await blobAt(request, dockerfile)) === null) {
+    const seen =
+      survey.candidates.length === 0
+        ? 'there is none in this folder'
+        : `there is ${survey.candidates.join(', ')}`;
+    throw new PointsmanError(
+      'DockerfileMissing',
+      `no Dockerfile at ${JSON.stringify(dockerfile)} in the source's folder: ${seen}; add one, or set build.dockerfile or source.path`,
+    );
+  }
+  for (const path of survey.submodules) {
+    onLeftOut(
+      `${JSON.stringify(path)} is a submodule, which is not fetched: its folder is empty in the build context`,
+    );
+  }
+  const own = `${dockerfile}.dockerignore`;
+  const always = new Set([dockerfile, own, '.dockerignore']);
+  for (const file of [own, '.dockerignore']) {
+    const text = await ignoreFile(request, file);
+    if (text !== null) return { ignores: parseDockerignore(file, text), always };
+  }
+  return { ignores: () => false, always };
+}
+
+/**
+ * The context as a tar stream, written while `git archive` runs: nothing is checked out and no file is
+ * held in memory. Destroying it, or aborting, ends git. It fails with SourceCorrupt, after `onDamage`,
+ * when the mirror cannot give every file.
+ */
+export async function streamContext(
+  request: ContextRequest,
+  plan: ContextPlan,
+  onDamage: () => void,
+): Promise<Readable> {
+  const { mirror, tree, onLeftOut } = request;
+  const signal = ownSignal(request.signal);
+  const archive = await mirror.stream(['archive', '--format=tar', tree], signal);
+  const reader = extract();
+  const writer = pack();
+  const context = Readable.from(writer, { objectMode: false, highWaterMark: 64 * 1024 });
+  const onAbort = (): void => {
+    context.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  // Whoever reads the stream hears of its failure; before that nobody needs to.
+  context.on('error', () => undefined);
+  context.once('close', () => {
+    signal.removeEventListener('abort', onAbort);
+    archive.kill();
+    const closed = new Error('the build context was closed');
+    reader.destroy(closed);
+    writer.destroy(closed);
+  });
+  reader.on('error', () => undefined);
+  writer.on('error', () => undefined);
+  archive.stdout.on('error', (error) => reader.destroy(error));
+  archive.stdout.pipe(reader);
+  const filter = new ContextFilter(plan.ignores, plan.always, onLeftOut);
+  const copied = (async () => {
+    const onPointer = once(onLeftOut);
+    for await (const entry of reader) await copyEntry(entry, filter, writer, onPointer);
+  })();
+  void copied
+    .catch((error: unknown) => {
+      archive.kill();
+      return error instanceof Error ? error : new Error(String(error));
+    })
+    .then(async (error) => {
+      const { code, stderr } = await archive.ended;
+      if (code === 0 && error === undefined) {
+        writer.finalize();
+        return;
+      }
+      if (!signal.aborted && !context.destroyed) onDamage();
+      writer.destroy(
+        mirror.damage(
+          stderr === '' ? (error?.message ?? `git archive ended with ${code}`) : lastLine(stderr),
+        ),
+      );
+    });
+  return context;
+}
+
+/** Git LFS gets one line for the whole context. */
+function once(onLeftOut: (line: string) => void): (line: string) => void {
+  let isSaid = false;
+  return (line) => {
+    if (!isSaid) onLeftOut(line);
+    isSaid = true;
+  };
+}
+
+/** One entry of the archive; its body has to be read or let go before the next. */
+type ArchiveEntry = AsyncIterable<unknown> & { readonly header: Header; resume(): unknown };
+
+async function copyEntry(
+  entry: ArchiveEntry,
+  filter: ContextFilter,
+  writer: Pack,
+  onPointer: (line: string) => void,
+): Promise<void> {
+  const headers = filter.take(entry.header);
+  const own = headers.at(-1);
+  if (own === undefined || own.type !== 'file') {
+    entry.resume();
+    for (const header of headers) await writeEntry(writer, header, null);
+    return;
+  }
+  for (const header of headers.slice(0, -1)) await writeEntry(writer, header, null);
+  if (own.size > longestPointer) {
+    await copyBody(entry, own, writer);
+    return;
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of entry) chunks.push(chunk as Buffer);
+  const body = Buffer.concat(chunks);
+  if (body.toString('latin1', 0, lfsPointer.length) === lfsPointer) {
+    onPointer(
+      `${JSON.stringify(own.name)} is a Git LFS pointer, not the file itself: Git LFS is not fetched`,
+    );
+  }
+  await writeEntry(writer, own, body);
+}
+
+async function writeEntry(writer: Pack, header: ContextHeader, body: Buffer | null): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const done = (error?: Error | null): void => (error ? reject(error) : resolve());
+    const sink = body === null ? writer.entry(header, done) : writer.entry(header, body, done);
+    sink.on('error', reject);
+  });
+}
+
+async function copyBody(entry: ArchiveEntry, header: ContextHeader, writer: Pack): Promise<void> {
+  const sink = writer.entry(header);
+  let failure: Error | null = null;
+  let wake: (() => void) | null = null;
+  const woken = (error?: Error): void => {
+    if (error !== undefined) failure ??= error;
+    wake?.();
+  };
+  let isFinished = false;
+  sink.on('error', woken);
+  sink.on('close', () => woken(isFinished ? undefined : new Error('the build context was closed')));
+  sink.on('finish', () => {
+    isFinished = true;
+    woken();
+  });
+  sink.on('drain', () => woken());
+  const pause = async (): Promise<void> => {
+    if (failure === null && !isFinished) await new Promise<void>((resolve) => (wake = resolve));
+    if (failure !== null) throw failure as Error;
+  };
+  for await (const chunk of entry) {
+    if (!sink.write(chunk)) await pause();
+  }
+  sink.end(null);
+  while (!isFinished) await pause();
+}
+
+interface Survey {
+  readonly candidates: readonly string[];
+  readonly submodules: readonly string[];
+}
+
+/** Reads every tree of the context, so that a damaged one is found before anything is sent. */
+async function surveyTree({ mirror, tree, signal }: ContextRequest): Promise<Survey> {
+  const listing = await mirror.stream(['ls-tree', '-r', '-z', '--full-tree', tree], signal);
+  const candidates: string[] = [];
+  const submodules: string[] = [];
+  let rest = '';
+  listing.stdout.setEncoding('utf8');
+  for await (const chunk of listing.stdout) {
+    const records = (rest + (chunk as string)).split('\0');
+    rest = records.pop() ?? '';
+    for (const record of records) {
+      const path = record.slice(record.indexOf('\t') + 1);
+      if (record.startsWith('160000 ')) {
+        if (submodules.length < mostSubmodules) submodules.push(path);
+      } else if (
+        candidates.length < mostCandidates &&
+        /(?:^|\/)(?:[^/]*\.)?(?:docker|container)file(?:\.[^/]*)?$/i.test(path)
+      ) {
+        if (!path.endsWith('.dockerignore')) candidates.push(path);
+      }
+    }
+  }
+  const { code, stderr } = await listing.ended;
+  signal.throwIfAborted();
+  if (code !== 0) throw mirror.damage(lastLine(stderr));
+  return { candidates, submodules };
+}
+
+/** Id and size of the file at `path`, following links inside the tree; null when there is none. */
+async function blobAt(
+  { mirror, tree, signal }: ContextRequest,
+  path: string,
+): Promise<{ oid: string; size: number } | null> {
+  if (path.includes('\n')) return null;
+  const result = await mirror.run(
+    ['cat-file', '--batch-check', '--follow-symlinks'],
+    signal,
+    `${tree}:${path}\n`,
+  );
+  if (result.code !== 0) throw mirror.damage(lastLine(result.stderr));
+  const [, oid, size] = /^([0-9a-f]{40}) blob (\d+)\n$/.exec(result.stdout.toString('utf8')) ?? [];
+  return oid === undefined ? null : { oid, size: Number(size) };
+}
+
+async function ignoreFile(request: ContextRequest, path: string): Promise<string | null> {
+  const blob = await blobAt(request, path);
+  if (blob === null) return null;
+  if (blob.size > longestIgnoreFile) {
+    throw new PointsmanError(
+      'BuildFailed',
+      `${path} has ${blob.size} bytes, at most ${longestIgnoreFile} are read; shorten it`,
+    );
+  }
+  const { mirror, signal } = request;
+  const result = await mirror.run(['cat-file', 'blob', blob.oid], signal);
+  if (result.code !== 0) throw mirror.damage(lastLine(result.stderr));
+  return result.stdout.toString('utf8');
+}

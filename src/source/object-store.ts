@@ -1,0 +1,87 @@
+import fs from 'node:fs';
+import git from 'isomorphic-git';
+import { messageOf } from '../errors.js';
+import type { Mirror } from './mirror.js';
+
+export interface TreeEntry {
+  /** Six octal digits: `040000` folder, `100644` and `100755` files, `120000` symbolic link, `160000` submodule. */
+  readonly mode: string;
+  /** Bytes that are not UTF-8 show as U+FFFD. */
+  readonly name: string;
+  readonly oid: string;
+}
+
+/** Git objects of one repository, by id. A read that fails rejects with SourceCorrupt. */
+export interface ObjectStore {
+  /** The root tree of a commit. */
+  rootTree(commit: string): Promise<string>;
+  tree(oid: string): Promise<readonly TreeEntry[]>;
+  /** Bytes of each blob, without reading them. */
+  sizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  blob(oid: string): Promise<Uint8Array>;
+}
+
+/** Reads a mirror in process. Packs that were opened stay in memory as long as the store is held. */
+export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
+  const cache = {};
+  const read = async (oid: string, type: string): Promise<Uint8Array> => {
+    signal.throwIfAborted();
+    let found: Awaited<ReturnType<typeof git.readObject>>;
+    try {
+      found = await git.readObject({ fs, gitdir: mirror.path, oid, format: 'content', cache });
+    } catch (error) {
+      throw mirror.damage(messageOf(error));
+    }
+    if (found.type !== type || !(found.object instanceof Uint8Array))
+      throw mirror.damage(`object ${oid} is no ${type}`);
+    return found.object;
+  };
+  return {
+    async rootTree(commit) {
+      const text = Buffer.from(await read(commit, 'commit')).toString('latin1', 0, 45);
+      const oid = /^tree ([0-9a-f]{40})$/.exec(text)?.[1];
+      if (oid === undefined) throw mirror.damage(`commit ${commit} names no tree`);
+      return oid;
+    },
+    async tree(oid) {
+      const entries = parseTree(Buffer.from(await read(oid, 'tree')));
+      if (entries === null) throw mirror.damage(`tree ${oid} cannot be understood`);
+      return entries;
+    },
+    blob: (oid) => read(oid, 'blob'),
+    async sizes(oids) {
+      if (oids.length === 0) return new Map();
+      const result = await mirror.run(['cat-file', '--batch-check'], signal, `${oids.join('\n')}\n`);
+      const sizes = new Map<string, number>();
+      for (const line of result.stdout.toString('latin1').split('\n')) {
+        const [, oid, size] = /^([0-9a-f]{40}) blob (\d+)$/.exec(line) ?? [];
+        if (oid !== undefined && size !== undefined) sizes.set(oid, Number(size));
+      }
+      const missing = oids.find((oid) => !sizes.has(oid));
+      if (missing !== undefined) throw mirror.damage(`blob ${missing} is missing`);
+      return sizes;
+    },
+  };
+}
+
+/**
+ * The entries of a raw tree, in its order; null when it is cut or has another form. isomorphic-git's own
+ * tree reader refuses a whole folder for one file name with a backslash, so it is not used.
+ */
+export function parseTree(bytes: Buffer): readonly TreeEntry[] | null {
+  const entries: TreeEntry[] = [];
+  for (let start = 0; start < bytes.length;) {
+    const space = bytes.indexOf(0x20, start);
+    const end = space === -1 ? -1 : bytes.indexOf(0, space);
+    if (end === -1 || end + 21 > bytes.length) return null;
+    const mode = bytes.toString('latin1', start, space);
+    if (!/^[0-7]{5,6}$/.test(mode)) return null;
+    entries.push({
+      mode: mode.padStart(6, '0'),
+      name: bytes.toString('utf8', space + 1, end),
+      oid: bytes.toString('hex', end + 1, end + 21),
+    });
+    start = end + 21;
+  }
+  return entries;
+}

@@ -1,0 +1,262 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, it } from 'vitest';
+import { writeStatus } from '../../src/record/status-file.js';
+import type { Status } from '../../src/record/status.generated.js';
+import { api, bareStatus, fullStatus, shop, web } from '../record/status-fixture.js';
+import { cli, plain, startCli, temporaryFolder } from './cli.js';
+import type { CliOptions } from './cli.js';
+
+const written = Date.parse(fullStatus.writtenAt);
+
+async function folderWith(status: Status): Promise<string> {
+  const stateDir = await temporaryFolder();
+  await writeStatus(stateDir, status);
+  return stateDir;
+}
+
+async function statusOf(status: Status, argv: readonly string[] = [], more: CliOptions = {}) {
+  return cli(['status', ...argv], { stateDir: await folderWith(status), now: written + 2_000, ...more });
+}
+
+const onlyShop: Status = {
+  ...fullStatus,
+  projects: { shop },
+  problems: [],
+  summary: { ...bareStatus.summary, total: 1, live: 1 },
+};
+
+describe('the table', () => {
+  it('has a line for each project, the problems, and a summary', async () => {
+    const { code, out } = await statusOf(fullStatus);
+    expect(out).toBe(`PROJECT  STATE        SLOT  REVISION  COMMIT    AGE  URL / MESSAGE
+api      failed       -     -         -         -    step 3 of 5, "RUN npm ci", ended with 1; see pointsman logs api --build
+shop     live         blue  7d01aa55  0a1b2c3d  5m   http://shop.example.com/
+web      progressing  -     -         -         -    building
+
+PROBLEMS
+! projects/a.yaml:4:9 /run/port: port 99999 is above 65535; use 1 to 65535
+
+3 projects: 1 live, 1 progressing, 1 failed (main at 4f5e6d7c, 2s ago)
+`);
+    expect(code).toBe(1);
+  });
+
+  it('ends with 0 when nothing that is shown failed', async () => {
+    expect((await statusOf(onlyShop)).code).toBe(0);
+    expect((await statusOf(fullStatus, ['shop'])).code).toBe(0);
+    expect((await statusOf(fullStatus, ['web'])).code).toBe(0);
+    expect((await statusOf({ ...onlyShop, projects: { shop: { ...shop, state: 'invalid' } } })).code).toBe(1);
+  });
+
+  it.each([120, 80, 60, 45, 30, 20])('has no line that wraps in %i columns', async (columns) => {
+    const { out } = await statusOf({ ...fullStatus, problems: [] }, [], { columns, env: { NO_COLOR: '1' } });
+    const table = out.split('\n\n')[0] ?? '';
+    for (const line of table.split('\n')) expect(line.length).toBeLessThanOrEqual(columns);
+    for (const name of ['api', 'shop', 'web']) expect(table).toMatch(new RegExp(`^${name} `, 'm'));
+  });
+
+  it('is coloured on a terminal alone, and not with NO_COLOR', async () => {
+    const coloured = /\u001b\[3[12]m/;
+    expect((await statusOf(fullStatus, [], { columns: 120 })).out).toMatch(coloured);
+    expect((await statusOf(fullStatus)).out).not.toContain('\u001b');
+    expect((await statusOf(fullStatus, [], { columns: 120, env: { NO_COLOR: '1' } })).out).not.toContain(
+      '\u001b',
+    );
+    expect((await statusOf(fullStatus, [], { columns: 120, env: { NO_COLOR: '' } })).out).toMatch(coloured);
+  });
+
+  it('lets no message move the cursor', async () => {
+    const message = 'ok\u001b[2J\u001b]0;title\u0007 \r\n fine \u202e desrever';
+    const { out } = await statusOf({ ...onlyShop, projects: { shop: { ...shop, message } } }, [], {
+      columns: 120,
+      env: { NO_COLOR: '1' },
+    });
+    expect(out).toMatch(/ok.* fine +desrever\n/);
+    expect(out).not.toMatch(/[\u001b\u0007\r\u202e]/);
+  });
+
+  it('says when there are no projects, and what cannot be read', async () => {
+    const { out, code } = await statusOf(bareStatus);
+    expect(out).toBe(
+      'the config repository cannot be read: refused\n\nno projects\n\n0 projects (main at -, 2s ago)\n',
+    );
+    expect(code).toBe(0);
+  });
+
+  it('says which service does not answer', async () => {
+    const components = {
+      ...fullStatus.components,
+      docker: { ok: false, message: 'connection refused; start it' },
+    };
+    expect((await statusOf({ ...onlyShop, components })).out).toContain(
+      'docker does not answer: connection refused; start it\n',
+    );
+  });
+});
+
+describe('a status that says nothing about now', () => {
+  it('is shown, marked as stale, and ends with 1', async () => {
+    const { code, out } = await statusOf(onlyShop, [], { now: written + 300_000 });
+    expect(code).toBe(1);
+    expect(out).toMatch(/^stale: written 5m ago/);
+    expect(out).toContain('http://shop.example.com/');
+  });
+
+  it('says when the controller was stopped', async () => {
+    const stopped: Status = { ...onlyShop, controller: { ...onlyShop.controller, state: 'stopped' } };
+    expect((await statusOf(stopped)).out).toMatch(/^the controller stopped 2s ago/);
+    expect(await statusOf(stopped, [], { now: written + 60_000 })).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/^stale: the controller stopped 1m ago/) as string,
+    });
+  });
+
+  it('that is missing or damaged ends with 1, with the mend on stderr', async () => {
+    const stateDir = await temporaryFolder();
+    expect(await cli(['status'], { stateDir })).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('start one with "pointsman run"') as string,
+    });
+    await writeFile(join(stateDir, 'status.json'), '{');
+    expect(await cli(['status', '--json'], { stateDir })).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('is not a status') as string,
+    });
+  });
+});
+
+describe('one project', () => {
+  it('is told with everything: live, previous, last deployment', async () => {
+    const { out } = await statusOf(fullStatus, ['shop']);
+    const zone = (time: string) => {
+      const date = new Date(time);
+      const two = (value: number) => String(value).padStart(2, '0');
+      return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+    };
+    expect(out).toBe(`project    shop
+state      live
+url        http://shop.example.com/
+desired    revision 7d01aa55, config 4f5e6d7c, source 0a1b2c3d
+live       blue, revision 7d01aa55, source 0a1b2c3d
+           since ${zone('2026-11-20T09:55:00.000Z')} (5m)
+           10.213.0.2:3000, container c0ffee, image 1111
+previous   green, revision aa00bb11, warm, kept for 4m
+last       active ${zone('2026-11-20T09:55:10.000Z')} after 20.0s (deployment d-1)
+           fetching 120ms, building 4.1s, probing 900ms
+`);
+  });
+
+  it('that failed says why, and when it is tried again', async () => {
+    const failed: Status = {
+      ...fullStatus,
+      projects: { api: { ...api, attempts: 2, nextRetryAt: '2026-11-20T10:00:32.000Z' } },
+    };
+    const { out, code } = await statusOf(failed, ['api']);
+    expect(code).toBe(1);
+    expect(out).toMatch(/reason {5}BuildFailed\nmessage {4}step 3 of 5.*\nattempts {3}2, next in 30s\n/);
+    expect(out).toContain('live       nothing\n');
+  });
+
+  it('that drains tells how many requests are left', async () => {
+    const previous = { ...shop.previous!, state: 'draining' as const, inFlight: 3, warmUntil: null };
+    const { out } = await statusOf({ ...fullStatus, projects: { shop: { ...shop, previous } } }, ['shop']);
+    expect(out).toContain('previous   green, revision aa00bb11, draining (3 in flight), goes when drained\n');
+  });
+
+  it('that is not there ends with 1, and the others are named', async () => {
+    const { code, err } = await statusOf(fullStatus, ['nosuch']);
+    expect([code, err]).toEqual([1, 'error: there is no project "nosuch"; there are api, shop, web\n']);
+    expect((await statusOf(fullStatus, ['constructor'])).code).toBe(1);
+  });
+});
+
+describe('--json', () => {
+  it.each([[[]], [['shop']]])('prints a status by its schema, for %j', async (argv) => {
+    const schema = JSON.parse(
+      await readFile(new URL('../../schemas/status.schema.json', import.meta.url), 'utf8'),
+    ) as object;
+    const validate = new Ajv2020({ allowUnionTypes: true }).compile(schema);
+    const { out } = await statusOf(fullStatus, [...argv, '--json'], { columns: 80 });
+    const status = JSON.parse(out) as Status;
+    expect(validate(status), JSON.stringify(validate.errors)).toBe(true);
+    expect(status).toEqual(argv.length === 0 ? fullStatus : { ...fullStatus, projects: { shop } });
+  });
+});
+
+describe('--watch', () => {
+  it('prints a line at each change where nothing can be redrawn, until interrupted', async () => {
+    const stateDir = await folderWith(fullStatus);
+    const running = startCli(['status', '--watch'], { stateDir, now: written + 2_000 });
+    await running.untilOut('web progressing - - building\n');
+    await writeStatus(stateDir, {
+      ...fullStatus,
+      projects: { shop, api, web: { ...web, phase: 'probing' } },
+    });
+    await running.untilOut('web progressing - - probing\n');
+    await writeStatus(stateDir, { ...fullStatus, projects: { shop, api } });
+    await running.untilOut('web is gone\n');
+    running.interrupt('SIGINT');
+    expect(await running.exitCode).toBe(130);
+    const lines = running
+      .out()
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.slice('2026-11-20 10:00:02 '.length));
+    expect(lines).toEqual([
+      'api failed - - step 3 of 5, "RUN npm ci", ended with 1; see pointsman logs api --build',
+      'shop live blue 7d01aa55 http://shop.example.com/',
+      'web progressing - - building',
+      'web progressing - - probing',
+      'web is gone',
+    ]);
+    expect(running.err()).toBe('');
+  });
+
+  it('redraws the screen of a terminal, no higher than it is', async () => {
+    const projects = Object.fromEntries(
+      Array.from({ length: 30 }, (_, n) => [`p${String(n).padStart(2, '0')}`, shop]),
+    );
+    const stateDir = await folderWith({ ...fullStatus, projects, problems: [] });
+    const running = startCli(['status', '-w'], { stateDir, now: written, columns: 100, rows: 10 });
+    await running.untilOut('lines more');
+    await writeStatus(stateDir, onlyShop);
+    await running.untilOut('1 project: ');
+    running.interrupt('SIGTERM');
+    expect(await running.exitCode).toBe(143);
+    const frames = plain(running.out()).split('\u001b[H').slice(1);
+    expect(frames[0]!.split('\n').length).toBeLessThanOrEqual(10);
+    expect(frames.at(-1)).toMatch(/^PROJECT/);
+    expect(frames.at(-1)).toMatch(/\u001b\[J$/);
+  });
+
+  it('prints one JSON document a line with --json', async () => {
+    const stateDir = await folderWith(onlyShop);
+    const running = startCli(['status', '--watch', '--json'], { stateDir });
+    await running.untilOut('\n');
+    await writeStatus(stateDir, fullStatus);
+    await running.untilOut('"web"');
+    running.interrupt('SIGINT');
+    await running.exitCode;
+    expect(
+      running
+        .out()
+        .trimEnd()
+        .split('\n')
+        .map((line) => Object.keys((JSON.parse(line) as Status).projects).length),
+    ).toEqual([1, 3]);
+  });
+
+  it('begins before there is a controller, and ends when nobody reads any more', async () => {
+    const stateDir = await temporaryFolder();
+    const running = startCli(['status', '--watch'], { stateDir });
+    await running.untilOut('no controller has run here');
+    await writeStatus(stateDir, onlyShop);
+    await running.untilOut('shop live');
+    running.closeOutput();
+    expect(await running.exitCode).toBe(0);
+  });
+});

@@ -1,0 +1,325 @@
+import { describe, expect, it } from 'vitest';
+import { planProject } from '../../src/plan/plan-project.js';
+import type { PlanInput, Step } from '../../src/plan/plan.js';
+import { noMemory } from '../../src/record/port.js';
+import type { ProjectMemory } from '../../src/record/port.js';
+import { container, input, network, now, project, record, served, site, want } from './world.js';
+
+/** A step in short: its kind, and what tells it from others of the kind. */
+function short(step: Step): string {
+  switch (step.kind) {
+    case 'deploy':
+      return `${step.cause} ${step.target.revision} to ${step.slot}: ${step.phases.join(' ')}`;
+    case 'remove':
+    case 'drain':
+      return `${step.kind} ${step.kind === 'remove' ? step.role : step.slot}`;
+    case 'restore-switch':
+    case 'settle-switch':
+    case 'recreate':
+    case 'start':
+    case 'switch-back':
+      return `${step.kind} ${step.slot}`;
+    case 'set-restart-policy':
+      return `${step.kind} ${step.slot} ${step.policy}`;
+    default:
+      return step.kind;
+  }
+}
+
+function plan(given: PlanInput): { readonly steps: readonly string[]; readonly state: string; readonly code: string | null } {
+  const { steps, state, blocked } = planProject(given);
+  return { steps: steps.map(short), state, code: blocked?.code ?? null };
+}
+
+const memory = (more: Partial<ProjectMemory>): ProjectMemory => ({ ...noMemory, ...more });
+const failed = (revision: string, more: Partial<NonNullable<ProjectMemory['failure']>> = {}): ProjectMemory =>
+  memory({
+    wasLive: ['A'],
+    failure: {
+      revision,
+      deployment: 'd',
+      reason: 'BuildFailed',
+      message: 'no',
+      attempts: 1,
+      final: true,
+      rejected: false,
+      nextRetryAt: null,
+      ...more,
+    },
+  });
+const open = (revision: string, more: Partial<NonNullable<ProjectMemory['open']>> = {}): NonNullable<ProjectMemory['open']> => ({
+  deployment: `d-${revision}`,
+  revision,
+  configCommit: 'c1',
+  sourceCommit: 's1',
+  phase: 'probing',
+  slot: 'green',
+  attempt: 1,
+  isRollback: false,
+  startedAt: new Date(now - 1_000).toISOString(),
+  ...more,
+});
+const drained = (slot: 'blue' | 'green', revision: string): Partial<ProjectMemory> => ({ drained: { slot, revision }, wasLive: [revision, 'B'] });
+
+const cases: readonly [string, PlanInput, readonly string[], string, (string | null)?][] = [
+  ['deploys the first revision to blue without a bake', input({}), ['deploy A to blue: starting probing switching'], 'progressing'],
+  ['builds an image that is not there', input({}, { want: want('A', { image: null }) }), ['deploy A to blue: building starting probing switching'], 'progressing'],
+  ['does nothing when the wanted revision is live', input(served('blue', 'A')), [], 'live'],
+  [
+    'deploys an update to the idle slot and bakes it',
+    input(served('blue', 'A'), { want: want('B') }),
+    ['deploy B to green: starting probing switching baking'],
+    'progressing',
+  ],
+  [
+    'runs the release command of a revision that was never live',
+    input(served('blue', 'A'), { want: want('B', { project: { ...project, release: { command: ['x'], timeoutMs: 1 } } }) }),
+    ['deploy B to green: releasing starting probing switching baking'],
+    'progressing',
+  ],
+  [
+    'skips the release command of a revision that was live before',
+    input(served('blue', 'A'), { want: want('B', { project: { ...project, release: { command: ['x'], timeoutMs: 1 } } }), memory: memory({ wasLive: ['B', 'A'] }) }),
+    ['rollback B to green: starting probing switching baking'],
+    'progressing',
+  ],
+  [
+    'goes back to a warm previous slot with a probe and a switch',
+    input(served('green', 'B', container('blue', 'A'))),
+    ['rollback A to blue: probing switching baking'],
+    'progressing',
+  ],
+  [
+    'starts a previous slot that died before it goes back to it',
+    input(served('green', 'B', container('blue', 'A', { state: 'exited' }))),
+    ['rollback A to blue: starting probing switching baking'],
+    'progressing',
+  ],
+  [
+    'clears the slot of a previous revision for a newer one',
+    input(served('green', 'B', container('blue', 'A')), { want: want('C') }),
+    ['deploy C to blue: clearing starting probing switching baking'],
+    'progressing',
+  ],
+  ['drains the slot that lost its traffic', input(served('green', 'B', container('blue', 'A')), { want: want('B') }), ['drain blue'], 'live'],
+  [
+    'keeps a drained previous slot warm',
+    input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: memory(drained('blue', 'A')) }),
+    [],
+    'live',
+  ],
+  [
+    'retires the previous slot when its time is over',
+    input(served('green', 'B', container('blue', 'A'), now - 600_000), { want: want('B'), memory: memory(drained('blue', 'A')) }),
+    ['remove blue'],
+    'live',
+  ],
+  [
+    'removes a candidate that nobody goes on with',
+    input({ ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')] }),
+    ['remove green'],
+    'live',
+  ],
+  [
+    'stays where it is after a final failure',
+    input(served('blue', 'A'), { want: want('B'), memory: failed('B') }),
+    [],
+    'failed',
+    'BuildFailed',
+  ],
+  [
+    'waits for the time of the next attempt',
+    input(served('blue', 'A'), { want: want('B'), memory: failed('B', { final: false, nextRetryAt: new Date(now + 1).toISOString() }) }),
+    [],
+    'failed',
+    'BuildFailed',
+  ],
+  [
+    'tries again when its time has come',
+    input(served('blue', 'A'), { want: want('B'), memory: failed('B', { final: false, nextRetryAt: new Date(now).toISOString() }) }),
+    ['deploy B to green: starting probing switching baking'],
+    'progressing',
+  ],
+  ['forgets a failure that nobody wants any more', input(served('blue', 'A'), { memory: failed('B') }), ['forget-failure'], 'live'],
+  [
+    'goes back when the live revision was rejected',
+    input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: failed('B', { rejected: true, reason: 'BakeFailed' }) }),
+    ['switch-back blue', 'drain blue'],
+    'failed',
+    'BakeFailed',
+  ],
+  [
+    'removes a rejected slot once it is drained, however long previous ones are kept',
+    input(served('blue', 'A', container('green', 'B')), {
+      want: want('B'),
+      memory: { ...failed('B', { rejected: true, reason: 'BakeFailed' }), drained: { slot: 'green', revision: 'B' } },
+    }),
+    ['remove green'],
+    'failed',
+    'BakeFailed',
+  ],
+  [
+    'runs a bake again that a crash cut short',
+    input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: memory({ open: open('B', { phase: 'baking' }) }) }),
+    ['deploy B to green: baking'],
+    'progressing',
+  ],
+  [
+    'goes on with a candidate that a crash left behind',
+    input(
+      { ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'B')] },
+      { want: want('B'), memory: memory({ open: open('B') }) },
+    ),
+    ['deploy B to green: probing switching baking'],
+    'progressing',
+  ],
+  [
+    'closes a deployment that is no longer wanted and removes its candidate',
+    input(
+      { ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'B')] },
+      { memory: memory({ open: open('B') }) },
+    ),
+    ['close', 'remove green'],
+    'live',
+  ],
+  [
+    'names the stranger that holds a container name',
+    input({ ...served('blue', 'A'), strangers: { green: 'f00' } }, { want: want('B') }),
+    [],
+    'failed',
+    'NameTaken',
+  ],
+  ['brings back a live container that is gone', input({ ...served('blue', 'A'), containers: [] }), ['recreate blue'], 'progressing'],
+  [
+    'brings back a live container also while the newest revision has failed',
+    input({ ...served('blue', 'A'), containers: [] }, { want: want('B'), memory: failed('B') }),
+    ['recreate blue'],
+    'failed',
+    'BuildFailed',
+  ],
+  [
+    'starts a live container that stays down',
+    input({ ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped', state: 'exited' })] }),
+    ['start blue'],
+    'progressing',
+  ],
+  [
+    'brings back the switch file by the restart policy when the whole folder is gone',
+    input({ ...served('blue', 'A'), route: { site, present: true, switches: { blue: null, green: null } } }),
+    ['restore-switch blue'],
+    'progressing',
+  ],
+  [
+    'is not misled by a switch file that somebody made',
+    input({ ...served('blue', 'A'), route: { site, present: true, switches: { blue: { record: record('blue', 'A', null) }, green: { record: null } } } }),
+    ['settle-switch blue'],
+    'progressing',
+  ],
+  [
+    'writes a site file that is gone again',
+    input({ ...served('blue', 'A'), route: { ...served('blue', 'A').route, site: null, present: false } }),
+    ['site'],
+    'progressing',
+  ],
+  [
+    'changes domains without touching a container',
+    input(served('blue', 'A'), { want: want('A', { project: { ...project, route: { ...project.route, domains: ['new.example.com'] } } }) }),
+    ['site'],
+    'live',
+  ],
+  [
+    'leaves the route alone until its own revision is live',
+    input(served('blue', 'A'), {
+      want: want('B', { project: { ...project, route: { ...project.route, domains: ['new.example.com'] } } }),
+      memory: failed('B'),
+    }),
+    [],
+    'failed',
+    'BuildFailed',
+  ],
+  [
+    'puts restart policies right',
+    input({ ...served('blue', 'A'), containers: [container('blue', 'A')] }),
+    ['set-restart-policy blue unless-stopped'],
+    'live',
+  ],
+  [
+    'says that a live container crashes over and over',
+    input(served('blue', 'A'), { recentExits: 6 }),
+    [],
+    'failed',
+    'CrashLooping',
+  ],
+  [
+    'starts nothing while suspended',
+    input(served('blue', 'A'), { want: want('B', { project: { ...project, suspend: true } }) }),
+    [],
+    'suspended',
+  ],
+  [
+    'repairs no container while suspended',
+    input({ ...served('blue', 'A'), containers: [] }, { want: want('A', { project: { ...project, suspend: true } }) }),
+    [],
+    'suspended',
+  ],
+  [
+    'ends a bake while suspended',
+    input(served('green', 'B', container('blue', 'A')), {
+      want: want('B', { project: { ...project, suspend: true } }),
+      memory: memory({ open: open('B', { phase: 'baking' }) }),
+    }),
+    ['deploy B to green: baking'],
+    'suspended',
+  ],
+  [
+    'keeps what runs when its manifest is invalid',
+    input({ ...served('blue', 'A'), containers: [] }, { want: { kind: 'invalid', message: 'bad' } }),
+    ['recreate blue'],
+    'invalid',
+    'ManifestInvalid',
+  ],
+  [
+    'keeps what runs while its removal is held back',
+    input(served('blue', 'A'), { want: { kind: 'absent', configCommit: 'c', heldBecause: 'too many' } }),
+    [],
+    'removing',
+    'RemovalHeld',
+  ],
+  [
+    'removes route, containers, network and switch of a project whose manifest is gone',
+    input(served('green', 'B', container('blue', 'A')), { want: { kind: 'absent', configCommit: 'c', heldBecause: null } }),
+    ['unroute', 'empty-slots', 'remove blue', 'remove green', 'remove-network', 'clear-switch'],
+    'removing',
+  ],
+  ['has nothing to do for a project that is gone', input({ network: null }, { want: { kind: 'absent', configCommit: 'c', heldBecause: null } }), [], 'gone'],
+  [
+    'pulls an image before it can tell the revision',
+    input({ network }, { want: { kind: 'unpulled', project: { ...project, source: { kind: 'image', image: 'nginx:1' } }, configCommit: 'c', tag: 't' } }),
+    ['pull'],
+    'progressing',
+  ],
+  [
+    'keeps what runs while its source is unreachable',
+    input(served('blue', 'A'), { want: { kind: 'unresolved', project, configCommit: 'c', code: 'SourceUnreachable', message: 'down' } }),
+    [],
+    'failed',
+    'SourceUnreachable',
+  ],
+];
+
+describe('planProject', () => {
+  it.each(cases)('%s', (_, given, steps, state, code = null) => {
+    expect(plan(given)).toEqual({ steps, state, code });
+  });
+
+  it('asks to be woken when the previous slot may go', () => {
+    const given = input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: memory(drained('blue', 'A')) });
+    expect(planProject(given).wakeAt).toBe(now - 5_000 + 600_000);
+  });
+
+  it('asks to be woken for the next attempt', () => {
+    const nextRetryAt = new Date(now + 4_000).toISOString();
+    const given = input(served('blue', 'A'), { want: want('B'), memory: failed('B', { final: false, nextRetryAt }) });
+    expect(planProject(given).wakeAt).toBe(now + 4_000);
+  });
+});
