@@ -50,6 +50,7 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
         ...adapters,
         journal,
         resolve: (name: string, signal: AbortSignal) => desired.resolve(name, signal),
+        sitePending: () => false,
         recentExits: () => 0,
       };
       const { plan } = await lookAndPlan(project, deps, options.signal);

@@ -91,6 +91,7 @@ export class Controller {
     this.#reconcileDeps = {
       ...this.#apply,
       resolve: (project, signal) => desired.resolve(project, signal),
+      sitePending: (project) => this.#apply.routes.isPending(project),
       recentExits: (project) => this.#exits.count(project),
       look: (work) => this.#looks.add(work),
     };

@@ -17,6 +17,8 @@ const mostRounds = 12;
 
 export interface ReconcileDeps extends ApplyDeps {
   resolve(project: string, signal: AbortSignal): Promise<Want>;
+  /** A site file was asked for and waits for its turn. */
+  sitePending(project: string): boolean;
   /** Exits of the live container within the crash window. */
   recentExits(project: string): number;
   /** Limits how many projects are looked at at the same time. */
@@ -67,7 +69,7 @@ export async function reconcile(
 
 export async function lookAndPlan(
   project: string,
-  deps: Pick<ReconcileDeps, 'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits'> & { readonly journal: Pick<Journal, 'memory'> },
+  deps: Pick<ReconcileDeps, 'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits' | 'sitePending'> & { readonly journal: Pick<Journal, 'memory'> },
   signal: AbortSignal,
 ): Promise<PassView> {
   const want = await deps.resolve(project, signal);
@@ -77,6 +79,7 @@ export async function lookAndPlan(
     want,
     observed,
     memory: deps.journal.memory.project(project),
+    sitePending: deps.sitePending(project),
     recentExits: deps.recentExits(project),
     now: deps.clock.now(),
   };

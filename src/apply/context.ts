@@ -77,6 +77,10 @@ export class Attempt {
     return AbortSignal.any([this.#abort.signal, this.stopping]);
   }
 
+  get isSwitched(): boolean {
+    return this.#switched;
+  }
+
   /** What is wanted instead by now. */
   get newer(): Want | null {
     return this.#newer;

@@ -10,7 +10,7 @@
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
 import { otherSlot } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
-import { containerName } from '../runtime/labels.js';
+import { observeProject } from '../observe/observe-project.js';
 import type { DeployPhase, DeployStep } from '../plan/plan.js';
 import { bake } from './bake.js';
 import { buildImage } from './build.js';
@@ -23,7 +23,7 @@ import { probeCandidate } from './probe.js';
 import { runRelease } from './release.js';
 import { stopAndRemove } from './remove.js';
 import { startCandidate } from './start.js';
-import { switchBack, switchTraffic } from './switch.js';
+import { routeFirst, switchBack, switchTraffic } from './switch.js';
 
 /** What the phases hand on to each other. */
 export interface DeployState {
@@ -39,7 +39,7 @@ export interface DeployState {
 function laneOf(phase: DeployPhase, step: DeployStep): Lane | null {
   if (phase === 'building') return 'builds';
   const warm = step.cause === 'rollback' && !step.phases.includes('starting');
-  return warm || phase === 'clearing' ? null : 'deployments';
+  return warm || phase === 'clearing' || phase === 'routing' ? null : 'deployments';
 }
 
 export async function deploy(step: DeployStep, context: PassContext): Promise<void> {
@@ -67,7 +67,8 @@ async function runPhases(deployment: Deployment, attempt: Attempt): Promise<void
   };
   try {
     for (const group of groupByLane(step)) {
-      await context.lanes.run(group.lane, attempt.signal, async () => {
+      const signal = attempt.isSwitched ? context.stopping : attempt.signal;
+      await context.lanes.run(group.lane, signal, async () => {
         for (const phase of group.phases) await runPhase(phase, deployment, attempt, state);
       });
     }
@@ -89,7 +90,7 @@ function groupByLane(step: DeployStep): readonly { readonly lane: Lane | null; r
 }
 
 async function runPhase(phase: DeployPhase, deployment: Deployment, attempt: Attempt, state: DeployState): Promise<void> {
-  if (phase !== 'baking') attempt.signal.throwIfAborted();
+  if (phase !== 'baking' && phase !== 'routing') attempt.signal.throwIfAborted();
   switch (phase) {
     case 'building':
       state.image = await buildImage(deployment, attempt.signal);
@@ -108,6 +109,9 @@ async function runPhase(phase: DeployPhase, deployment: Deployment, attempt: Att
       return;
     case 'switching':
       await switchTraffic(deployment, state, attempt);
+      return;
+    case 'routing':
+      await routeFirst(deployment);
       return;
     case 'baking':
       await bake(deployment, state, attempt);
@@ -171,9 +175,10 @@ async function endBadly(error: unknown, deployment: Deployment, attempt: Attempt
 /** Takes away what this deployment started. A slot that was live before is kept, it is the previous one. */
 async function dropCandidate(deployment: Deployment): Promise<void> {
   const { context, step } = deployment;
-  const candidate = (await context.runtime.containers(context.project)).find(
-    (container) => container.name === containerName(context.project, step.slot),
-  );
+  const { containers, live } = await observeProject(context.project, context);
+  // A switch that could not be verified may have happened all the same.
+  if (live?.slot === step.slot) return;
+  const candidate = containers[step.slot];
   if (candidate?.labels.deployment === deployment.id) {
     await stopAndRemove(context, candidate.id, step.target.project.run.stopTimeoutMs);
   }

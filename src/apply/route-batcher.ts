@@ -59,6 +59,11 @@ export class RouteBatcher {
     });
   }
 
+  /** Whether the project's wish waits for its turn. */
+  isPending(project: string): boolean {
+    return this.#wishes.has(project);
+  }
+
   /** The project no longer wants another site than it has. */
   withdraw(project: string): void {
     const wish = this.#wishes.get(project);

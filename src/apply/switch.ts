@@ -10,7 +10,7 @@ import { parseSpec } from '../manifest/spec.js';
 import { identityOf } from '../observe/observed.js';
 import type { Identity } from '../observe/observed.js';
 import { observeProject } from '../observe/observe-project.js';
-import { sameSite } from '../plan/plan-keeping.js';
+import { firstSite, sameSite } from '../plan/plan-keeping.js';
 import type { JournalEntry, SwitchCause } from '../record/port.js';
 import type { SwitchRecord } from '../router/port.js';
 import type { ContainerFacts } from '../runtime/port.js';
@@ -37,6 +37,15 @@ export async function switchTraffic(deployment: Deployment, state: DeployState, 
   const { revision, imageKey, configCommit, sourceCommit, project } = step.target;
   const identity = { revision, imageKey, image: container.image, configCommit, sourceCommit, deployment: deployment.id, spec: project };
   await moveTraffic(context, step.slot, container, identity, { cause: step.cause, isRollback: step.isRollback });
+}
+
+/** The first site file. Where its domains are not free yet, the deployment ends all the same and the plan asks again. */
+export async function routeFirst({ context, step }: Deployment): Promise<void> {
+  const { project, routes, runtime, log } = context;
+  const network = await runtime.network(project);
+  if (network === null) return;
+  const outcome = await routes.request(project, firstSite(step.target.project, network), context.stopping);
+  if (outcome.kind !== 'applied') log.warn({ project, code: outcome.kind, message: outcome.message }, 'site file has to wait');
 }
 
 /**

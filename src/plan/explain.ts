@@ -67,6 +67,8 @@ function phaseAction(phase: DeployPhase, { slot, target }: DeployStep): string {
       return `probe ${slot}`;
     case 'switching':
       return `switch traffic to ${slot}`;
+    case 'routing':
+      return `write the site file for ${target.project.route.domains.join(', ')}`;
     case 'baking':
       return `bake for ${target.project.health.bakeMs / 1000}s`;
   }

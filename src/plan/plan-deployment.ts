@@ -64,7 +64,7 @@ function finishOpen(input: PlanInput): DeployStep | null {
     kind: 'deploy',
     slot: live.slot,
     target,
-    phases: first || target.project.health.bakeMs === 0 ? [] : ['baking'],
+    phases: first ? (observed.route.present ? [] : ['routing']) : target.project.health.bakeMs === 0 ? [] : ['baking'],
     cause: 'deploy',
     isRollback: open.isRollback,
     attempt: open.attempt,
@@ -146,7 +146,8 @@ function phasesOf(
   const { observed, memory } = input;
   const slot = idleSlot(observed);
   const bake: readonly DeployPhase[] = observed.live === null || want.project.health.bakeMs === 0 ? [] : ['baking'];
-  const end: readonly DeployPhase[] = ['probing', 'switching', ...bake];
+  const route: readonly DeployPhase[] = observed.live === null && !observed.route.present ? ['routing'] : [];
+  const end: readonly DeployPhase[] = ['probing', 'switching', ...route, ...bake];
   if (how.warm) return observed.containers[slot]?.state === 'running' ? end : ['starting', ...end];
   if (how.adopted !== null) return how.adopted.state === 'created' ? ['starting', ...end] : end;
   const released =

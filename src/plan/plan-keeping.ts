@@ -1,6 +1,7 @@
-import type { Slot } from '../manifest/project.js';
+import type { Project, Slot } from '../manifest/project.js';
 import { otherSlot, slots } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
+import type { NetworkFacts } from '../runtime/port.js';
 import type { Site } from '../router/port.js';
 import type { PlanInput, Step } from './plan.js';
 
@@ -57,10 +58,17 @@ function keepSite(input: PlanInput): readonly Step[] {
   const { route } = input.observed;
   const site = wantedSite(input);
   if (site === null) return [];
-  if (!route.present) return [{ kind: 'site', site, drift: input.memory.wasLive.length > 0, why: 'it has no site file' }];
+  if (!route.present) return [{ kind: 'site', site, drift: input.memory.wasLive.length > 0 && !input.sitePending, why: 'it has no site file' }];
   if (!route.intact || route.site === null) return [{ kind: 'site', site, drift: true, why: 'its site file was changed by hand' }];
   if (!sameSite(route.site, site)) return [{ kind: 'site', site, drift: false, why: siteChange(route.site, site) }];
   return [];
+}
+
+/** The first site file of a project, whose only container has `port`. */
+export function firstSite(target: Project, network: NetworkFacts): Site {
+  const { port } = target.run;
+  const upstreams = { blue: `${network.addresses.blue}:${port}`, green: `${network.addresses.green}:${port}` };
+  return { project: target.name, route: target.route, upstreams };
 }
 
 /**

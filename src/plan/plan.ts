@@ -10,6 +10,8 @@ export interface PlanInput {
   readonly want: Want;
   readonly observed: Observed;
   readonly memory: ProjectMemory;
+  /** A site file was asked for and waits for its turn. */
+  readonly sitePending: boolean;
   /** Exits of the live container within `crashWindowMs`. */
   readonly recentExits: number;
   /** Milliseconds since the epoch. */
@@ -75,8 +77,11 @@ export interface DeployStep {
   readonly why: string;
 }
 
-/** `clearing` is part of the journal's `starting`: it waits for the slot's drain and empties it. */
-export type DeployPhase = Exclude<Phase, 'queued' | 'fetching'> | 'clearing';
+/**
+ * The journal's phases, and two that are part of them: `clearing` (of `starting`) waits for the slot's
+ * drain and empties it; `routing` (of `switching`) waits for the first site file.
+ */
+export type DeployPhase = Exclude<Phase, 'queued' | 'fetching'> | 'clearing' | 'routing';
 
 export interface DeployTarget {
   readonly project: Project;

@@ -67,7 +67,7 @@ function liveStatus({ observed }: PlanInput): LiveStatus | null {
   return {
     slot,
     revision: identity.revision,
-    sourceCommit: identity.sourceCommit,
+    sourceCommit: record?.sourceCommit ?? identity.sourceCommit,
     image: container?.image ?? identity.image,
     container: container?.id ?? null,
     address: route.site?.upstreams[slot] ?? '',

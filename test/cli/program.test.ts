@@ -57,13 +57,20 @@ it('prints its version', async () => {
   });
 });
 
+/** What a command cannot do without. */
+const needed: Readonly<Record<string, string[]>> = {
+  logs: ['shop'],
+  retry: ['shop'],
+  prune: ['--confirm', 'abcdef0'],
+};
+
 describe('wrong usage ends with 2, and says so on stderr alone:', () => {
   it.each([
     [[], 'Usage: pointsman'],
     [['nosuch'], "unknown command 'nosuch'"],
     [['statsu'], 'Did you mean status?'],
     ...commands.map((command): [string[], string] => [
-      [command, ...(command === 'logs' || command === 'retry' ? ['shop'] : []), '--nosuch'],
+      [command, ...(needed[command] ?? []), '--nosuch'],
       "unknown option '--nosuch'",
     ]),
     [['status', 'a', 'b'], 'too many arguments'],

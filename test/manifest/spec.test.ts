@@ -13,8 +13,8 @@ const minimal: Project = {
 };
 
 /** The label of `project` after `change` took effect on its parsed JSON. */
-function tampered(project: Project, change: (spec: Record<string, never>) => void): string {
-  const spec = JSON.parse(serialiseSpec(project)) as Record<string, never>;
+function tampered(project: Project, change: (spec: Record<string, Record<string, unknown>>) => void): string {
+  const spec = JSON.parse(serialiseSpec(project)) as Record<string, Record<string, unknown>>;
   change(spec);
   return JSON.stringify(spec);
 }
@@ -46,7 +46,7 @@ describe('parseSpec', () => {
       delete spec['health']?.['failures'];
       delete spec['rollout']?.['drainMs'];
       delete spec['route']?.['maxBodyBytes'];
-      delete (spec['source']?.['build'] as unknown as Record<string, unknown>)['timeoutMs'];
+      delete (spec['source']?.['build'] as Record<string, unknown>)['timeoutMs'];
       delete spec['suspend'];
     });
     expect(parseSpec(text)).toEqual(minimal);
@@ -55,8 +55,8 @@ describe('parseSpec', () => {
   it('leaves out what a newer version added', () => {
     const text = tampered(full, (spec) => {
       Object.assign(spec, { canary: { share: 5 } });
-      Object.assign(spec['run'] as object, { gpus: 1 });
-      Object.assign(spec['source'] as object, { lfs: true });
+      Object.assign(spec['run'] ?? {}, { gpus: 1 });
+      Object.assign(spec['source'] ?? {}, { lfs: true });
     });
     expect(parseSpec(text)).toEqual(full);
   });
@@ -73,31 +73,31 @@ describe('parseSpec', () => {
     ['no source', tampered(full, (spec) => delete spec['source'])],
     [
       'a source of another kind',
-      tampered(full, (spec) => Object.assign(spec['source'] as object, { kind: 'archive' })),
+      tampered(full, (spec) => Object.assign(spec['source'] ?? {}, { kind: 'archive' })),
     ],
     [
       'a repository that is none',
-      tampered(full, (spec) => Object.assign(spec['source'] as object, { repo: '-x' })),
+      tampered(full, (spec) => Object.assign(spec['source'] ?? {}, { repo: '-x' })),
     ],
-    ['no domain', tampered(full, (spec) => Object.assign(spec['route'] as object, { domains: [] }))],
+    ['no domain', tampered(full, (spec) => Object.assign(spec['route'] ?? {}, { domains: [] }))],
     [
       'a domain that is none',
-      tampered(full, (spec) => Object.assign(spec['route'] as object, { domains: ['a;b'] })),
+      tampered(full, (spec) => Object.assign(spec['route'] ?? {}, { domains: ['a;b'] })),
     ],
-    ['a port of text', tampered(full, (spec) => Object.assign(spec['run'] as object, { port: '80' }))],
+    ['a port of text', tampered(full, (spec) => Object.assign(spec['run'] ?? {}, { port: '80' }))],
     ['run that is a list', tampered(full, (spec) => Object.assign(spec, { run: [] }))],
     [
       'an environment of numbers',
-      tampered(full, (spec) => Object.assign(spec['run'] as object, { env: { A: 1 } })),
+      tampered(full, (spec) => Object.assign(spec['run'] ?? {}, { env: { A: 1 } })),
     ],
-    ['a negative time', tampered(full, (spec) => Object.assign(spec['rollout'] as object, { drainMs: -1 }))],
+    ['a negative time', tampered(full, (spec) => Object.assign(spec['rollout'] ?? {}, { drainMs: -1 }))],
     [
       'a release without a command',
       tampered(full, (spec) => Object.assign(spec, { release: { timeoutMs: 1 } })),
     ],
     [
       'a volume without a path',
-      tampered(full, (spec) => Object.assign(spec['run'] as object, { volumes: [{ name: 'a' }] })),
+      tampered(full, (spec) => Object.assign(spec['run'] ?? {}, { volumes: [{ name: 'a' }] })),
     ],
   ])('takes %s for nothing', (_, text) => {
     expect(parseSpec(text)).toBeNull();

@@ -62,8 +62,8 @@ const open = (revision: string, more: Partial<NonNullable<ProjectMemory['open']>
 const drained = (slot: 'blue' | 'green', revision: string): Partial<ProjectMemory> => ({ drained: { slot, revision }, wasLive: [revision, 'B'] });
 
 const cases: readonly [string, PlanInput, readonly string[], string, (string | null)?][] = [
-  ['deploys the first revision to blue without a bake', input({}), ['deploy A to blue: starting probing switching'], 'progressing'],
-  ['builds an image that is not there', input({}, { want: want('A', { image: null }) }), ['deploy A to blue: building starting probing switching'], 'progressing'],
+  ['deploys the first revision to blue without a bake', input({}), ['deploy A to blue: starting probing switching routing'], 'progressing'],
+  ['builds an image that is not there', input({}, { want: want('A', { image: null }) }), ['deploy A to blue: building starting probing switching routing'], 'progressing'],
   ['does nothing when the wanted revision is live', input(served('blue', 'A')), [], 'live'],
   [
     'deploys an update to the idle slot and bakes it',

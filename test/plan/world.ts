@@ -157,5 +157,5 @@ export function served(slot: Slot, revision: string, previous: ContainerFacts | 
 }
 
 export function input(world: World, more: Partial<PlanInput> = {}): PlanInput {
-  return { project: 'shop', want: want('A'), observed: observe(world), memory: noMemory, recentExits: 0, now, ...more };
+  return { project: 'shop', want: want('A'), observed: observe(world), memory: noMemory, sitePending: false, recentExits: 0, now, ...more };
 }
