@@ -1,7 +1,13 @@
 /** What commands ask of the controller's parts without a running controller. */
 import { liveClaims, makeAdapters, runController } from './compose.js';
 import type { Adapters } from './compose.js';
-import type { CommandBackend, ContainerLogOptions, PlanOptions, PlanReport, PlannedProject } from './cli/backend.js';
+import type {
+  CommandBackend,
+  ContainerLogOptions,
+  PlanOptions,
+  PlanReport,
+  PlannedProject,
+} from './cli/backend.js';
 import { readManifestFolder } from './cli/validate.js';
 import { DesiredProjects } from './desired-projects.js';
 import { PointsmanError } from './errors.js';
@@ -41,7 +47,14 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
     for await (const record of readJournal(settings.stateDir)) memory.apply(record);
     const state = await desiredState(settings, adapters, options);
     const journal = { memory: memory as JournalMemory };
-    const desired = new DesiredProjects({ ...adapters, settings, journal, log: options.log, policy: settings.policy, config: fixed(state) });
+    const desired = new DesiredProjects({
+      ...adapters,
+      settings,
+      journal,
+      log: options.log,
+      policy: settings.policy,
+      config: fixed(state),
+    });
     await desired.sync(options.signal);
     desired.planRemovals(await existingProjects(adapters));
     const projects: PlannedProject[] = [];
@@ -54,7 +67,12 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
         recentExits: () => 0,
       };
       const { plan } = await lookAndPlan(project, deps, options.signal);
-      projects.push({ project, state: plan.state, steps: plan.steps.flatMap(explainStep), blocked: plan.blocked });
+      projects.push({
+        project,
+        state: plan.state,
+        steps: plan.steps.flatMap(explainStep),
+        blocked: plan.blocked,
+      });
     }
     const held = desired.heldRemovals;
     return {
@@ -69,12 +87,19 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
   }
 }
 
-async function desiredState(settings: Settings, adapters: Adapters, { from, signal }: PlanOptions): Promise<DesiredState> {
+async function desiredState(
+  settings: Settings,
+  adapters: Adapters,
+  { from, signal }: PlanOptions,
+): Promise<DesiredState> {
   switch (from.kind) {
     case 'commit':
       return adapters.config.readAt(from.commit, signal);
     case 'folder':
-      return assembleDesired('', await readManifestFolder(from.folder), { baseDomain: settings.nginx.baseDomain, live: await liveClaims(adapters.router) });
+      return assembleDesired('', await readManifestFolder(from.folder), {
+        baseDomain: settings.nginx.baseDomain,
+        live: await liveClaims(adapters.router),
+      });
     case 'tip':
       return tip(settings, adapters, signal);
   }
@@ -83,7 +108,8 @@ async function desiredState(settings: Settings, adapters: Adapters, { from, sign
 async function tip(settings: Settings, adapters: Adapters, signal: AbortSignal): Promise<DesiredState> {
   const { desired, error } = await adapters.config.sync(signal);
   if (error !== null) throw new PointsmanError('SourceUnreachable', error.message);
-  if (desired === null) throw new PointsmanError('SourceUnreachable', `${settings.configRepo.url} has nothing to read`);
+  if (desired === null)
+    throw new PointsmanError('SourceUnreachable', `${settings.configRepo.url} has nothing to read`);
   return desired;
 }
 
@@ -105,9 +131,16 @@ async function* containerLogs(settings: Settings, options: ContainerLogOptions):
     const container = slot === null ? null : observed.containers[slot];
     if (container === null) {
       const which = slot === null ? 'nothing is live' : `there is no container in ${slot}`;
-      throw new PointsmanError('NotRunning', `${options.project}: ${which}; see \`pointsman status ${options.project}\``);
+      throw new PointsmanError(
+        'NotRunning',
+        `${options.project}: ${which}; see \`pointsman status ${options.project}\``,
+      );
     }
-    yield* adapters.runtime.logs(container.id, { follow: options.follow, tail: options.tail }, options.signal);
+    yield* adapters.runtime.logs(
+      container.id,
+      { follow: options.follow, tail: options.tail },
+      options.signal,
+    );
   } finally {
     await adapters.close();
   }

@@ -50,7 +50,8 @@ export interface Adapters {
 export async function prepareStateDir(stateDir: string): Promise<void> {
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   await chmod(stateDir, 0o711);
-  for (const folder of ['repos', 'logs']) await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
+  for (const folder of ['repos', 'logs'])
+    await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
 }
 
 /** The real world: Docker, nginx, Git and the clock. Nothing is contacted yet. */
@@ -61,10 +62,14 @@ export function makeAdapters(settings: Settings, log: Logger): Adapters {
   const mirrors = new MirrorStore(settings);
   let live: LiveClaims = { names: new Map(), domains: new Map() };
   const assemble: ConfigRepositoryDeps<ParsedFile>['assemble'] = (commit, files, extraProblems) =>
-    assembleDesired(commit, [...files, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))], {
-      baseDomain: settings.nginx.baseDomain,
-      live,
-    });
+    assembleDesired(
+      commit,
+      [...files, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))],
+      {
+        baseDomain: settings.nginx.baseDomain,
+        live,
+      },
+    );
   const config = new GitConfigRepository({ settings, mirrors, log, parse: parseManifests, assemble });
   const sources = new GitSourceRepository({ settings, mirrors, clock, log });
   const withClaims: ConfigRepository = {
@@ -97,7 +102,9 @@ export async function liveClaims(router: Pick<Router, 'sites'>): Promise<LiveCla
   const sites = await router.sites();
   return {
     names: new Map(sites.map(({ project }) => [project, null] as const)),
-    domains: new Map(sites.flatMap(({ project, route }) => route.domains.map((domain) => [domain, project] as const))),
+    domains: new Map(
+      sites.flatMap(({ project, route }) => route.domains.map((domain) => [domain, project] as const)),
+    ),
   };
 }
 
@@ -118,7 +125,11 @@ export async function runController(settings: Settings, options: RunOptions): Pr
     releases.add(() => stateLock.release());
     const adapters = makeAdapters(settings, options.log);
     releases.add(() => adapters.close());
-    const journal = await openJournal({ stateDir: settings.stateDir, clock: adapters.clock, log: options.log });
+    const journal = await openJournal({
+      stateDir: settings.stateDir,
+      clock: adapters.clock,
+      log: options.log,
+    });
     releases.add(() => journal.close());
     const controller = composeController(settings, adapters, journal, options, releases);
     return await runComposed(controller, journal, settings, options, releases);
@@ -127,10 +138,26 @@ export async function runController(settings: Settings, options: RunOptions): Pr
   }
 }
 
-function composeController(settings: Settings, adapters: Adapters, journal: Journal, options: RunOptions, releases: Releases): ComposedController {
+function composeController(
+  settings: Settings,
+  adapters: Adapters,
+  journal: Journal,
+  options: RunOptions,
+  releases: Releases,
+): ComposedController {
   const { log, version, onProgress } = options;
   const { clock, runtime, router, secrets, sources, config } = adapters;
-  const desired = new DesiredProjects({ settings, clock, log, config, sources, secrets, runtime, journal, policy: settings.policy });
+  const desired = new DesiredProjects({
+    settings,
+    clock,
+    log,
+    config,
+    sources,
+    secrets,
+    runtime,
+    journal,
+    policy: settings.policy,
+  });
   const status = new StatusKeeper({ settings, clock, log, journal, desired, version, onProgress });
   const controller = new Controller({
     settings,
@@ -185,8 +212,13 @@ async function runComposed(
   releases: Releases,
 ): Promise<number> {
   const { log, version, signal } = options;
-  await journal.append({ type: 'controller', detail: { event: 'started', version, pid: process.pid } }).catch(() => undefined);
-  log.info({ version, pid: process.pid, instance: settings.instance, stateDir: settings.stateDir }, 'controller starts');
+  await journal
+    .append({ type: 'controller', detail: { event: 'started', version, pid: process.pid } })
+    .catch(() => undefined);
+  log.info(
+    { version, pid: process.pid, instance: settings.instance, stateDir: settings.stateDir },
+    'controller starts',
+  );
   const control = await serveControl(settings.stateDir, {
     sync: async () => {
       void controller.sync();
@@ -198,7 +230,9 @@ async function runComposed(
   releases.add(() => control.close());
   releases.add(async () => {
     await controller.stop();
-    await journal.append({ type: 'controller', detail: { event: 'stopped', version, pid: process.pid } }).catch(() => undefined);
+    await journal
+      .append({ type: 'controller', detail: { event: 'stopped', version, pid: process.pid } })
+      .catch(() => undefined);
     log.info('controller stopped');
   });
   await controller.start(options.once);
@@ -222,7 +256,8 @@ class Releases {
 
   async all(): Promise<void> {
     const errors: unknown[] = [];
-    for (const release of this.#releases.splice(0).reverse()) await release().catch((error: unknown) => errors.push(error));
+    for (const release of this.#releases.splice(0).reverse())
+      await release().catch((error: unknown) => errors.push(error));
     if (errors.length > 0) throw errors[0];
   }
 }

@@ -53,7 +53,10 @@ export interface ControllerDeps {
   readonly desired: DesiredProjects;
   readonly status: StatusKeeper;
   /** Made by the composition, given callbacks of the controller. */
-  readonly apply: (callbacks: { trigger(project: string): void; claims(): ReadonlyMap<string, string> }) => ApplyDeps & {
+  readonly apply: (callbacks: {
+    trigger(project: string): void;
+    claims(): ReadonlyMap<string, string>;
+  }) => ApplyDeps & {
     readonly drains: Drains;
     readonly routes: RouteBatcher;
   };
@@ -113,7 +116,12 @@ export class Controller {
     this.#background(connected.ended);
     if (once) await connected.first;
     this.#closers.push(await router.watch((project) => this.#onFilesChanged(project)));
-    this.#closers.push(await desired.watch(() => void this.sync(), (projects) => this.#triggerDesired(projects)));
+    this.#closers.push(
+      await desired.watch(
+        () => void this.sync(),
+        (projects) => this.#triggerDesired(projects),
+      ),
+    );
     this.#every(fullLookMs, () => this.#fullLook());
     this.#every(collectMs, () => this.#housekeeping.collectAll(this.#stopping.signal));
     log.debug('controller started');
@@ -139,10 +147,12 @@ export class Controller {
 
   async retry(project: string): Promise<ControlReply> {
     const { journal, desired } = this.#deps;
-    if (!desired.knows(project)) return { ok: false, message: `no project ${project} in the config repository` };
+    if (!desired.knows(project))
+      return { ok: false, message: `no project ${project} in the config repository` };
     this.#faults.delete(project);
     this.#exits.forget(project);
-    if (journal.memory.project(project).failure !== null) await journal.append({ type: 'retry', project, detail: {} });
+    if (journal.memory.project(project).failure !== null)
+      await journal.append({ type: 'retry', project, detail: {} });
     this.#trigger(project);
     return { ok: true, message: `${project} is tried again` };
   }
@@ -152,9 +162,16 @@ export class Controller {
     const held = desired.heldRemovals;
     if (held === null) return { ok: false, message: 'no removals are held back' };
     if (!held.configCommit.startsWith(commit)) {
-      return { ok: false, message: `removals are held back at ${held.configCommit}, not at ${commit}: look again and confirm that one` };
+      return {
+        ok: false,
+        message: `removals are held back at ${held.configCommit}, not at ${commit}: look again and confirm that one`,
+      };
     }
-    await journal.append({ type: 'removal', configCommit: held.configCommit, detail: { event: 'confirmed' } });
+    await journal.append({
+      type: 'removal',
+      configCommit: held.configCommit,
+      detail: { event: 'confirmed' },
+    });
     await this.#lookForRemovals();
     this.#triggerDesired(held.projects);
     return { ok: true, message: `removing ${held.projects.join(', ')}` };
@@ -253,11 +270,20 @@ export class Controller {
     status.fault(project, null);
     if (view.waiting === null) this.#apply.routes.withdraw(project);
     if (view.plan.wakeAt !== null) {
-      this.#timers.set(project, view.plan.wakeAt - this.#deps.clock.now(), view.plan.blocked === null ? 'retire' : 'retry');
+      this.#timers.set(
+        project,
+        view.plan.wakeAt - this.#deps.clock.now(),
+        view.plan.blocked === null ? 'retire' : 'retry',
+      );
     }
     if (view.plan.state === 'gone') {
       if (journal.memory.projects().includes(project)) {
-        await journal.append({ type: 'removal', project, configCommit: desired.commit ?? '', detail: { event: 'done' } });
+        await journal.append({
+          type: 'removal',
+          project,
+          configCommit: desired.commit ?? '',
+          detail: { event: 'done' },
+        });
       }
       status.forget(project);
       return;
@@ -270,7 +296,11 @@ export class Controller {
     const attempts = (this.#faults.get(project) ?? 0) + 1;
     this.#faults.set(project, attempts);
     const delay = backoffMs(this.#deps.settings.retries, attempts);
-    this.#deps.status.fault(project, { code, message, retryAt: new Date(this.#deps.clock.now() + delay).toISOString() });
+    this.#deps.status.fault(project, {
+      code,
+      message,
+      retryAt: new Date(this.#deps.clock.now() + delay).toISOString(),
+    });
     this.#timers.set(project, delay, 'fault');
   }
 
@@ -288,7 +318,8 @@ export class Controller {
     try {
       const changed = await desired.sync(this.#stopping.signal);
       this.#deps.status.touch();
-      if (changed.newCommit !== null) await recordIfPossible(this.#deps, { type: 'sync', ...changed.newCommit });
+      if (changed.newCommit !== null)
+        await recordIfPossible(this.#deps, { type: 'sync', ...changed.newCommit });
       await this.#lookForRemovals();
       this.#apply.routes.reconsider();
       this.#triggerDesired(changed.projects);
@@ -328,7 +359,11 @@ export class Controller {
 
   #onEvent(event: RuntimeEvent): void {
     if (event.project === null) return;
-    if (event.kind === 'container' && event.action === 'die' && this.#deps.status.isLiveContainer(event.project, event.containerId)) {
+    if (
+      event.kind === 'container' &&
+      event.action === 'die' &&
+      this.#deps.status.isLiveContainer(event.project, event.containerId)
+    ) {
       this.#exits.add(event.project);
     }
     this.#trigger(event.project);
@@ -429,7 +464,9 @@ export class Controller {
     const { clock, settings } = this.#deps;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await clock.sleep(settings.configRepo.intervalMs * (0.9 + 0.2 * Math.random()), signal).catch(() => undefined);
+      await clock
+        .sleep(settings.configRepo.intervalMs * (0.9 + 0.2 * Math.random()), signal)
+        .catch(() => undefined);
       if (!signal.aborted) await this.sync();
     }
   }

@@ -54,13 +54,23 @@ export class DesiredProjects {
     return this.#state?.problems ?? [];
   }
 
-  get source(): { readonly error: string | null; readonly lastAttemptAt: number | null; readonly lastSuccessAt: number | null } {
+  get source(): {
+    readonly error: string | null;
+    readonly lastAttemptAt: number | null;
+    readonly lastSuccessAt: number | null;
+  } {
     return { error: this.#error, lastAttemptAt: this.#lastAttemptAt, lastSuccessAt: this.#lastSuccessAt };
   }
 
-  get heldRemovals(): { readonly configCommit: string; readonly projects: readonly string[]; readonly why: string } | null {
+  get heldRemovals(): {
+    readonly configCommit: string;
+    readonly projects: readonly string[];
+    readonly why: string;
+  } | null {
     const { gone, heldBecause } = this.#removals;
-    return heldBecause === null || this.#state === null ? null : { configCommit: this.#state.commit, projects: gone, why: heldBecause };
+    return heldBecause === null || this.#state === null
+      ? null
+      : { configCommit: this.#state.commit, projects: gone, why: heldBecause };
   }
 
   knows(project: string): boolean {
@@ -69,7 +79,11 @@ export class DesiredProjects {
 
   /** Every project that a manifest names or that is about to go. */
   names(): readonly string[] {
-    return [...(this.#state?.projects.keys() ?? []), ...(this.#state?.invalid.keys() ?? []), ...this.#removals.gone];
+    return [
+      ...(this.#state?.projects.keys() ?? []),
+      ...(this.#state?.invalid.keys() ?? []),
+      ...this.#removals.gone,
+    ];
   }
 
   /** Application repositories that manifests name. */
@@ -85,30 +99,55 @@ export class DesiredProjects {
     const snapshot = await config.sync(signal);
     this.#error = snapshot.error?.message ?? null;
     if (snapshot.error === null) this.#lastSuccessAt = clock.now();
-    else log.warn({ code: snapshot.error.code, error: snapshot.error.message }, 'config repository cannot be read, the last good state counts');
+    else
+      log.warn(
+        { code: snapshot.error.code, error: snapshot.error.message },
+        'config repository cannot be read, the last good state counts',
+      );
     const { desired } = snapshot;
     if (desired === null || desired === this.#state) return { newCommit: null, projects: [] };
     const before = this.#state;
     this.#state = desired;
     this.#removalsKnown = false;
     this.#claims = claimsOf(desired);
-    if (before?.commit === desired.commit) return { newCommit: null, projects: changedProjects(before, desired) };
-    const facts = { projects: desired.projects.size, problems: desired.problems.length, previous: before?.commit ?? null };
+    if (before?.commit === desired.commit)
+      return { newCommit: null, projects: changedProjects(before, desired) };
+    const facts = {
+      projects: desired.projects.size,
+      problems: desired.problems.length,
+      previous: before?.commit ?? null,
+    };
     log.info({ configCommit: desired.commit, ...facts }, 'config repository synced');
     for (const problem of desired.problems) log.warn({ ...problem }, 'manifest problem');
-    return { newCommit: { configCommit: desired.commit, detail: facts }, projects: changedProjects(before, desired) };
+    return {
+      newCommit: { configCommit: desired.commit, detail: facts },
+      projects: changedProjects(before, desired),
+    };
   }
 
   /** Lists the refs of all followed sources, and looks at secret values. Resolves to the projects that changed. */
   async refreshSources(signal: AbortSignal): Promise<readonly string[]> {
     const declared = [...(this.#state?.projects.values() ?? [])].map(({ project }) => project);
-    const followed = declared.filter((project) => project.source.kind === 'git' && project.source.commit === null);
-    const moved = new Set(await this.deps.sources.refresh(followed.map((project) => project.source as GitSource), signal));
-    const changed = followed.filter((project) => moved.has(project.source as GitSource)).map(({ name }) => name);
+    const followed = declared.filter(
+      (project) => project.source.kind === 'git' && project.source.commit === null,
+    );
+    const moved = new Set(
+      await this.deps.sources.refresh(
+        followed.map((project) => project.source as GitSource),
+        signal,
+      ),
+    );
+    const changed = followed
+      .filter((project) => moved.has(project.source as GitSource))
+      .map(({ name }) => name);
     for (const project of declared) {
-      if (project.run.secrets.length > 0 && (await this.#secretsChanged(project.name, project.run.secrets))) changed.push(project.name);
+      if (project.run.secrets.length > 0 && (await this.#secretsChanged(project.name, project.run.secrets)))
+        changed.push(project.name);
     }
-    await this.deps.sources.watch([...new Set(followed.map((project) => (project.source as GitSource).repo))], this.#onSource);
+    await this.deps.sources.watch(
+      [...new Set(followed.map((project) => (project.source as GitSource).repo))],
+      this.#onSource,
+    );
     return changed;
   }
 
@@ -125,15 +164,25 @@ export class DesiredProjects {
   }
 
   /** Calls `onCommit` when a local config repository moves, `onSources` with the projects of a local source that moved. */
-  async watch(onCommit: () => void, onSources: (projects: readonly string[]) => void): Promise<() => Promise<void>> {
+  async watch(
+    onCommit: () => void,
+    onSources: (projects: readonly string[]) => void,
+  ): Promise<() => Promise<void>> {
     const { sources, log } = this.deps;
     this.#onSource = (repo) => {
-      const follow = [...(this.#state?.projects.values() ?? [])].filter(({ project: { source } }) => source.kind === 'git' && source.repo === repo);
-      const signal = AbortSignal.timeout(60_000);
-      sources.refresh(follow.map(({ project }) => project.source as GitSource), signal).then(
-        () => onSources(follow.map(({ project }) => project.name)),
-        (error: unknown) => log.warn({ repo, error: messageOf(error) }, 'source cannot be listed'),
+      const follow = [...(this.#state?.projects.values() ?? [])].filter(
+        ({ project: { source } }) => source.kind === 'git' && source.repo === repo,
       );
+      const signal = AbortSignal.timeout(60_000);
+      sources
+        .refresh(
+          follow.map(({ project }) => project.source as GitSource),
+          signal,
+        )
+        .then(
+          () => onSources(follow.map(({ project }) => project.name)),
+          (error: unknown) => log.warn({ repo, error: messageOf(error) }, 'source cannot be listed'),
+        );
     };
     const stopConfig = await this.deps.config.watch(onCommit);
     return async () => {
@@ -145,7 +194,8 @@ export class DesiredProjects {
   /** What the project should be now. @throws PointsmanError DockerUnavailable */
   async resolve(project: string, signal: AbortSignal): Promise<Want> {
     const state = this.#state;
-    if (state === null) return { kind: 'absent', configCommit: '', heldBecause: 'the config repository has not been read yet' };
+    if (state === null)
+      return { kind: 'absent', configCommit: '', heldBecause: 'the config repository has not been read yet' };
     const declared = state.projects.get(project);
     if (declared !== undefined) return resolveProject(declared, state.commit, this.deps, signal);
     const problems = state.invalid.get(project);
@@ -154,7 +204,8 @@ export class DesiredProjects {
   }
 
   #whyNotRemoved(project: string): string | null {
-    if (!this.#removalsKnown || !this.#removals.gone.includes(project)) return 'its removal has not been looked at yet';
+    if (!this.#removalsKnown || !this.#removals.gone.includes(project))
+      return 'its removal has not been looked at yet';
     return this.#removals.heldBecause;
   }
 
@@ -188,14 +239,24 @@ export function describeProblem(problem: Problem | undefined): string {
 
 function claimsOf(desired: DesiredState): ReadonlyMap<string, string> {
   return new Map(
-    [...desired.projects.values()].flatMap(({ project }) => project.route.domains.map((domain) => [domain, project.name] as const)),
+    [...desired.projects.values()].flatMap(({ project }) =>
+      project.route.domains.map((domain) => [domain, project.name] as const),
+    ),
   );
 }
 
 /** By content: a manifest that was only reformatted or moved is not a change. */
 function changedProjects(before: DesiredState | null, after: DesiredState): readonly string[] {
-  const names = new Set([...(before?.projects.keys() ?? []), ...(before?.invalid.keys() ?? []), ...after.projects.keys(), ...after.invalid.keys()]);
-  return [...names].filter((name) => !sameDeclaration(before?.projects.get(name), after.projects.get(name)) || after.invalid.has(name));
+  const names = new Set([
+    ...(before?.projects.keys() ?? []),
+    ...(before?.invalid.keys() ?? []),
+    ...after.projects.keys(),
+    ...after.invalid.keys(),
+  ]);
+  return [...names].filter(
+    (name) =>
+      !sameDeclaration(before?.projects.get(name), after.projects.get(name)) || after.invalid.has(name),
+  );
 }
 
 function sameDeclaration(a: DeclaredProject | undefined, b: DeclaredProject | undefined): boolean {

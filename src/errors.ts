@@ -81,7 +81,10 @@ export function reactionTo(code: ErrorCode): Reaction {
 /** True for the rejection that an aborted signal causes, whoever made it. */
 export function isAbort(error: unknown, signal?: AbortSignal): boolean {
   if (signal?.aborted === true && error === signal.reason) return true;
-  return error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'ABORT_ERR');
+  return (
+    error instanceof Error &&
+    (error.name === 'AbortError' || (error as { code?: unknown }).code === 'ABORT_ERR')
+  );
 }
 
 /** A caught value as one line, for logs and status. */

@@ -7,9 +7,22 @@ import { imageRepository, projectOfTag } from './runtime/labels.js';
 import type { PlanInput } from './plan/plan.js';
 
 /** Projects of ours that are there: a container, a network, a site file or a switch file. */
-export async function existingProjects({ runtime, router }: Pick<ApplyDeps, 'runtime' | 'router'>): Promise<readonly string[]> {
-  const [containers, files, networks] = await Promise.all([runtime.containers(), router.projects(), runtime.networks()]);
-  return [...new Set([...containers.map(({ labels }) => labels.project), ...files, ...networks.map(({ project }) => project)])];
+export async function existingProjects({
+  runtime,
+  router,
+}: Pick<ApplyDeps, 'runtime' | 'router'>): Promise<readonly string[]> {
+  const [containers, files, networks] = await Promise.all([
+    runtime.containers(),
+    router.projects(),
+    runtime.networks(),
+  ]);
+  return [
+    ...new Set([
+      ...containers.map(({ labels }) => labels.project),
+      ...files,
+      ...networks.map(({ project }) => project),
+    ]),
+  ];
 }
 
 /** What has to be done now and then: images and mirrors that nobody needs, the key of secrets. */
@@ -47,10 +60,15 @@ export class Housekeeping {
     try {
       const known = new Set([...desired.names(), ...(await existingProjects(this.deps))]);
       const images = await runtime.images();
-      const gone = new Set(images.flatMap(({ tags }) => tags.map(projectOfTag)).filter((project) => project !== null && !known.has(project)));
+      const gone = new Set(
+        images
+          .flatMap(({ tags }) => tags.map(projectOfTag))
+          .filter((project) => project !== null && !known.has(project)),
+      );
       for (const project of gone) {
         if (project === null) continue;
-        for (const tag of images.flatMap(({ tags }) => tags).filter((each) => projectOfTag(each) === project)) await runtime.removeImage(tag);
+        for (const tag of images.flatMap(({ tags }) => tags).filter((each) => projectOfTag(each) === project))
+          await runtime.removeImage(tag);
         log.info({ project }, 'images of a removed project collected');
       }
       await sources.collect(desired.repositories(), signal);
@@ -76,4 +94,3 @@ function wantedTags(input: PlanInput): ReadonlySet<string> {
   if (live) tags.add(`${imageRepository(input.project)}:${live.imageKey}`);
   return tags;
 }
-

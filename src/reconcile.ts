@@ -69,7 +69,9 @@ export async function reconcile(
 
 export async function lookAndPlan(
   project: string,
-  deps: Pick<ReconcileDeps, 'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits' | 'sitePending'> & { readonly journal: Pick<Journal, 'memory'> },
+  deps: Pick<ReconcileDeps, 'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits' | 'sitePending'> & {
+    readonly journal: Pick<Journal, 'memory'>;
+  },
   signal: AbortSignal,
 ): Promise<PassView> {
   const want = await deps.resolve(project, signal);
@@ -116,5 +118,7 @@ async function applySteps(steps: readonly Step[], context: PassContext): Promise
 }
 
 function isUpkeep(step: Step): boolean {
-  return ['restore-switch', 'settle-switch', 'recreate', 'start', 'set-restart-policy', 'site'].includes(step.kind);
+  return ['restore-switch', 'settle-switch', 'recreate', 'start', 'set-restart-policy', 'site'].includes(
+    step.kind,
+  );
 }

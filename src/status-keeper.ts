@@ -37,7 +37,10 @@ export interface StatusDeps {
 /** What every pass last saw, and the status file made of it. Writes overlap never and coalesce always. */
 export class StatusKeeper implements PassListener {
   readonly #entries = new Map<string, Entry>();
-  readonly #components = { docker: 'not looked at yet' as string | null, nginx: 'not looked at yet' as string | null };
+  readonly #components = {
+    docker: 'not looked at yet' as string | null,
+    nginx: 'not looked at yet' as string | null,
+  };
   readonly #startedAt: number;
   #drains: Drains | null = null;
   #state: 'running' | 'stopped' = 'running';
@@ -94,7 +97,9 @@ export class StatusKeeper implements PassListener {
 
   /** Projects that wait for something which no event announces: looked at again at every interval. */
   waiting(): readonly string[] {
-    return [...this.#entries].filter(([, { view }]) => view !== null && (view.waiting !== null || view.plan.blocked !== null)).map(([project]) => project);
+    return [...this.#entries]
+      .filter(([, { view }]) => view !== null && (view.waiting !== null || view.plan.blocked !== null))
+      .map(([project]) => project);
   }
 
   isLiveContainer(project: string, container: string | null): boolean {
@@ -105,7 +110,10 @@ export class StatusKeeper implements PassListener {
   /** Whether every project is live or suspended, and no manifest is invalid. */
   get allWell(): boolean {
     const { projects, problems } = this.#status();
-    return problems.length === 0 && Object.values(projects).every(({ state }) => state === 'live' || state === 'suspended');
+    return (
+      problems.length === 0 &&
+      Object.values(projects).every(({ state }) => state === 'live' || state === 'suspended')
+    );
   }
 
   /** Something changed: write soon. */
@@ -161,7 +169,12 @@ export class StatusKeeper implements PassListener {
     return {
       version: 1,
       writtenAt: new Date(clock.now()).toISOString(),
-      controller: { version, pid: process.pid, startedAt: new Date(this.#startedAt).toISOString(), state: this.#state },
+      controller: {
+        version,
+        pid: process.pid,
+        startedAt: new Date(this.#startedAt).toISOString(),
+        state: this.#state,
+      },
       source: {
         url: redact(settings.configRepo.url),
         branch: settings.configRepo.branch,
@@ -170,7 +183,10 @@ export class StatusKeeper implements PassListener {
         lastSuccessAt: iso(lastSuccessAt),
         error,
       },
-      components: { docker: componentStatus(this.#components.docker), nginx: componentStatus(this.#components.nginx) },
+      components: {
+        docker: componentStatus(this.#components.docker),
+        nginx: componentStatus(this.#components.nginx),
+      },
       summary: summaryOf(Object.values(projects)),
       problems: this.#problems(),
       projects,
@@ -196,7 +212,14 @@ export class StatusKeeper implements PassListener {
     const held = desired.heldRemovals;
     const general = [held?.why ?? null, journal.fault, journal.damage].filter((message) => message !== null);
     return [
-      ...desired.problems.map(({ file, line, column, path, message, project }) => ({ file, line, column, path, message, ...(project === undefined ? {} : { project }) })),
+      ...desired.problems.map(({ file, line, column, path, message, project }) => ({
+        file,
+        line,
+        column,
+        path,
+        message,
+        ...(project === undefined ? {} : { project }),
+      })),
       ...general.map((message) => ({ file: '', line: 0, column: 0, path: '', message })),
     ];
   }
@@ -207,7 +230,8 @@ function componentStatus(trouble: string | null): Status['components']['docker']
 }
 
 function summaryOf(projects: readonly ProjectStatus[]): Status['summary'] {
-  const count = (state: ProjectStatus['state']): number => projects.filter((project) => project.state === state).length;
+  const count = (state: ProjectStatus['state']): number =>
+    projects.filter((project) => project.state === state).length;
   return {
     total: projects.length,
     live: count('live'),

@@ -58,7 +58,8 @@ export class WorkQueue {
       try {
         await this.work(key);
       } catch (error) {
-        if (!isAbort(error)) this.log.error({ project: key, error: messageOf(error) }, 'pass ended unexpectedly');
+        if (!isAbort(error))
+          this.log.error({ project: key, error: messageOf(error) }, 'pass ended unexpectedly');
       }
     } while (item.again && !this.#closed);
     this.#items.delete(key);

@@ -19,7 +19,8 @@ function importsOf(file: string): readonly { readonly from: string; readonly typ
 }
 
 /** Modules that a pure folder may import values from; types may come from anywhere. */
-const pureModules = /^(\.\/|\.\.\/(manifest|plan)\/|\.\.\/observe\/observed\.js$|\.\.\/record\/port\.js$|\.\.\/router\/port\.js$)/;
+const pureModules =
+  /^(\.\/|\.\.\/(manifest|plan)\/|\.\.\/observe\/observed\.js$|\.\.\/record\/port\.js$|\.\.\/router\/port\.js$)/;
 
 describe('plan/', () => {
   it.each(filesIn('plan'))('%s imports nothing impure', (file) => {
@@ -29,23 +30,36 @@ describe('plan/', () => {
 
   it.each(filesIn('plan'))('%s reads no clock, randomness or environment and is not async', (file) => {
     const text = readFileSync(join(source, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
-    expect(text).not.toMatch(/Date\.now|new Date\(\)|Math\.random|process\.|performance\.|\basync\b|\bawait\b|Promise/);
+    expect(text).not.toMatch(
+      /Date\.now|new Date\(\)|Math\.random|process\.|performance\.|\basync\b|\bawait\b|Promise/,
+    );
   });
 });
 
 describe('adapters', () => {
-  const all = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const all = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  );
 
   it.each([
     ['dockerode', 'runtime/'],
     ['isomorphic-git', 'source/'],
   ])('%s stays in %s', (library, folder) => {
-    const users = all.filter((file) => importsOf(file).some(({ from }) => from === library || from.startsWith(`${library}/`)));
+    const users = all.filter((file) =>
+      importsOf(file).some(({ from }) => from === library || from.startsWith(`${library}/`)),
+    );
     expect(users.filter((file) => !file.startsWith(folder))).toEqual([]);
     expect(users.length).toBeGreaterThan(0);
   });
 
   it('only main.ts ends the process', () => {
-    expect(all.filter((file) => /process\.exit\(/.test(readFileSync(join(source, file), 'utf8')) && file !== 'main.ts' && !file.startsWith('reference/'))).toEqual([]);
+    expect(
+      all.filter(
+        (file) =>
+          /process\.exit\(/.test(readFileSync(join(source, file), 'utf8')) &&
+          file !== 'main.ts' &&
+          !file.startsWith('reference/'),
+      ),
+    ).toEqual([]);
   });
 });

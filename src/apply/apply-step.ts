@@ -28,11 +28,15 @@ export async function applyStep(step: Step, context: PassContext): Promise<StepO
       await closeDeployment(context, step.why);
       return changed;
     case 'restore-switch':
-      return drift(context, `switch file of ${step.slot}: ${step.why}`, () => restoreSwitch(context, step.slot, step.identity));
+      return drift(context, `switch file of ${step.slot}: ${step.why}`, () =>
+        restoreSwitch(context, step.slot, step.identity),
+      );
     case 'settle-switch':
       return drift(context, step.why, () => settleSwitch(context, step.slot));
     case 'recreate':
-      return drift(context, `container of ${step.slot}: ${step.why}`, () => recreate(context, step.slot, step.identity));
+      return drift(context, `container of ${step.slot}: ${step.why}`, () =>
+        recreate(context, step.slot, step.identity),
+      );
     case 'start':
       return drift(context, `container of ${step.slot}: ${step.why}`, () => runtime.start(step.container));
     case 'set-restart-policy':
@@ -50,7 +54,13 @@ export async function applyStep(step: Step, context: PassContext): Promise<StepO
       await switchBack(context, step.slot, context.observed.live?.identity?.revision ?? 'of the live slot');
       return changed;
     case 'drain':
-      context.drains.start({ project, slot: step.slot, revision: step.revision, upstream: step.upstream, drainMs: step.drainMs });
+      context.drains.start({
+        project,
+        slot: step.slot,
+        revision: step.revision,
+        upstream: step.upstream,
+        drainMs: step.drainMs,
+      });
       return { kind: 'background' };
     case 'remove':
       await remove(step, context);
@@ -84,7 +94,10 @@ async function drift(context: PassContext, what: string, repair: () => Promise<v
   return changed;
 }
 
-function recordDrift(context: PassContext, detail: { readonly event: 'found' | 'done'; readonly what: string }): Promise<void> {
+function recordDrift(
+  context: PassContext,
+  detail: { readonly event: 'found' | 'done'; readonly what: string },
+): Promise<void> {
   return recordIfPossible(context, { type: 'drift', project: context.project, detail });
 }
 
@@ -115,13 +128,18 @@ async function restoreSwitch(context: PassContext, slot: Slot, identity: Identit
     recordOf(project, slot, identity, {
       since: memory.switched?.to === slot ? memory.switched.at : new Date(context.clock.now()).toISOString(),
       isRollback: false,
-      previous: other !== null && mayHaveBeenLive(other, observed.containers[slot], memory.wasLive) ? other : null,
+      previous:
+        other !== null && mayHaveBeenLive(other, observed.containers[slot], memory.wasLive) ? other : null,
     }),
   );
 }
 
 /** By the journal; without it, whatever is older than the live container is taken for the previous one. */
-function mayHaveBeenLive(other: ContainerFacts, live: ContainerFacts | null, wasLive: readonly string[]): boolean {
+function mayHaveBeenLive(
+  other: ContainerFacts,
+  live: ContainerFacts | null,
+  wasLive: readonly string[],
+): boolean {
   return wasLive.includes(other.labels.revision) || (live !== null && other.createdAt < live.createdAt);
 }
 
@@ -135,7 +153,10 @@ async function recreate(context: PassContext, slot: Slot, identity: Identity): P
   const dead = observed.containers[slot];
   if (dead !== null) await runtime.remove(dead.id);
   if ((await runtime.image(identity.image)) === null) {
-    throw new PointsmanError('StartFailed', `the live container of ${project} is gone and so is its image ${identity.image.slice(0, 19)}: commit a change, or pull or build that image again`);
+    throw new PointsmanError(
+      'StartFailed',
+      `the live container of ${project} is gone and so is its image ${identity.image.slice(0, 19)}: commit a change, or pull or build that image again`,
+    );
   }
   const id = await runtime.create(await identitySpec(context, identity, slot));
   await runtime.start(id);
@@ -159,17 +180,30 @@ async function applySite(step: Extract<Step, { kind: 'site' }>, context: PassCon
 
 async function unroute(context: PassContext): Promise<StepOutcome> {
   const { project, journal, observed } = context;
-  await journal.append({ type: 'removal', project, configCommit: observed.live?.identity?.configCommit ?? '', detail: { event: 'started' } });
+  await journal.append({
+    type: 'removal',
+    project,
+    configCommit: observed.live?.identity?.configCommit ?? '',
+    detail: { event: 'started' },
+  });
   const outcome = await context.routes.request(project, null, context.stopping);
   if (outcome.kind === 'applied') return changed;
-  return { kind: 'waiting', code: outcome.kind === 'held' ? 'DomainHeld' : 'RouteRefused', message: outcome.message };
+  return {
+    kind: 'waiting',
+    code: outcome.kind === 'held' ? 'DomainHeld' : 'RouteRefused',
+    message: outcome.message,
+  };
 }
 
 async function remove(step: Extract<Step, { kind: 'remove' }>, context: PassContext): Promise<void> {
   const { project, runtime, journal, log, observed } = context;
-  if (step.role === 'release' && observed.release?.state === 'running') await runtime.waitForExit(step.container, context.stopping);
+  if (step.role === 'release' && observed.release?.state === 'running')
+    await runtime.waitForExit(step.container, context.stopping);
   await stopAndRemove(context, step.container, step.stopTimeoutMs);
-  log.info({ project, role: step.role, container: step.container.slice(0, 12), why: step.why }, 'container removed');
+  log.info(
+    { project, role: step.role, container: step.container.slice(0, 12), why: step.why },
+    'container removed',
+  );
   if (step.retires !== null && step.role !== 'release') {
     await journal.append({
       type: 'previous',

@@ -31,7 +31,10 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
     const container = await containerOf(context, state);
     const exit = watchExit(context, container.id, signal);
     try {
-      await Promise.race([exit, keepProbing(deployment, probeTargetOf(container, step.target.project.health), signal)]);
+      await Promise.race([
+        exit,
+        keepProbing(deployment, probeTargetOf(container, step.target.project.health), signal),
+      ]);
     } finally {
       ended.abort();
       exit.catch(() => undefined);
@@ -39,7 +42,8 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
   } catch (error) {
     context.stopping.throwIfAborted();
     if (goBack.signal.aborted) throw goBack.signal.reason;
-    if (error instanceof PointsmanError && error.code === 'ContainerExited') throw failed(error.message, error);
+    if (error instanceof PointsmanError && error.code === 'ContainerExited')
+      throw failed(error.message, error);
     throw error;
   } finally {
     ended.abort();
@@ -58,7 +62,8 @@ async function keepProbing(deployment: Deployment, target: ProbeTarget, signal: 
     inRow = result.ok ? 0 : inRow + 1;
     if (!result.ok) {
       deployment.progress(result.why);
-      if (inRow >= failures) throw failed(`${failures} probes in a row failed after the switch: ${result.why}`);
+      if (inRow >= failures)
+        throw failed(`${failures} probes in a row failed after the switch: ${result.why}`);
     }
     if (clock.monotonic() >= end && inRow === 0) return;
   }

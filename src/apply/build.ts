@@ -11,7 +11,10 @@ export async function buildImage(deployment: Deployment, signal: AbortSignal): P
   const { target } = step;
   const { source } = target.project;
   if (source.kind !== 'git' || target.tree === null || target.sourceCommit === null) {
-    throw new PointsmanError('BuildFailed', `image ${target.tag} is gone and there is nothing to build it from: pull or import it again`);
+    throw new PointsmanError(
+      'BuildFailed',
+      `image ${target.tag} is gone and there is nothing to build it from: pull or import it again`,
+    );
   }
   await deployment.enter('building');
   try {

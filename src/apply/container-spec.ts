@@ -11,14 +11,23 @@ import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
 
 /** The container of a deployment, candidate or release. @throws Superseded when a secret changed since it was planned */
-export async function containerSpec(deployment: Deployment, state: DeployState, role: Slot | 'release'): Promise<ContainerSpec> {
+export async function containerSpec(
+  deployment: Deployment,
+  state: DeployState,
+  role: Slot | 'release',
+): Promise<ContainerSpec> {
   const { context, step } = deployment;
   const { target } = step;
-  if (state.image === null) throw new PointsmanError('StartFailed', `image ${target.tag} is gone: it is built or pulled again at the next attempt`);
+  if (state.image === null)
+    throw new PointsmanError(
+      'StartFailed',
+      `image ${target.tag} is gone: it is built or pulled again at the next attempt`,
+    );
   const { run, release, source } = target.project;
   const secrets = await context.secrets.read(context.project, run.secrets);
   const image = source.kind === 'git' ? target.imageKey : state.image;
-  if (revision({ image, run, release, secretsHash: secrets.hash }) !== target.revision) throw new Superseded('a changed secret');
+  if (revision({ image, run, release, secretsHash: secrets.hash }) !== target.revision)
+    throw new Superseded('a changed secret');
   const identity: Identity = {
     revision: target.revision,
     imageKey: target.imageKey,
@@ -33,7 +42,11 @@ export async function containerSpec(deployment: Deployment, state: DeployState, 
 }
 
 /** The live container again, as its identity says. */
-export async function identitySpec(context: PassContext, identity: Identity, slot: Slot): Promise<ContainerSpec> {
+export async function identitySpec(
+  context: PassContext,
+  identity: Identity,
+  slot: Slot,
+): Promise<ContainerSpec> {
   const secrets = await context.secrets.read(context.project, identity.spec.run.secrets);
   const network = await context.runtime.ensureNetwork(context.project);
   return specOf(context, identity, slot, network, secrets.values, 'unless-stopped');

@@ -78,7 +78,9 @@ async function runPhases(deployment: Deployment, attempt: Attempt): Promise<void
   }
 }
 
-function groupByLane(step: DeployStep): readonly { readonly lane: Lane | null; readonly phases: readonly DeployPhase[] }[] {
+function groupByLane(
+  step: DeployStep,
+): readonly { readonly lane: Lane | null; readonly phases: readonly DeployPhase[] }[] {
   const groups: { lane: Lane | null; phases: DeployPhase[] }[] = [];
   for (const phase of step.phases) {
     const lane = laneOf(phase, step);
@@ -89,7 +91,12 @@ function groupByLane(step: DeployStep): readonly { readonly lane: Lane | null; r
   return groups;
 }
 
-async function runPhase(phase: DeployPhase, deployment: Deployment, attempt: Attempt, state: DeployState): Promise<void> {
+async function runPhase(
+  phase: DeployPhase,
+  deployment: Deployment,
+  attempt: Attempt,
+  state: DeployState,
+): Promise<void> {
   if (phase !== 'baking' && phase !== 'routing') attempt.signal.throwIfAborted();
   switch (phase) {
     case 'building':
@@ -151,7 +158,12 @@ async function clearSlot(deployment: Deployment, signal: AbortSignal): Promise<v
   }
 }
 
-async function endBadly(error: unknown, deployment: Deployment, attempt: Attempt, state: DeployState): Promise<void> {
+async function endBadly(
+  error: unknown,
+  deployment: Deployment,
+  attempt: Attempt,
+  state: DeployState,
+): Promise<void> {
   const { context, step } = deployment;
   if (context.stopping.aborted) throw error;
   if (isAbort(error, attempt.signal) || error instanceof Superseded) {

@@ -37,7 +37,8 @@ export class DeploymentLogs {
 
   async #dropOld(folder: string): Promise<void> {
     const names = await logNames(folder);
-    for (const name of names.slice(0, Math.max(0, names.length - keptFiles + 1))) await rm(join(folder, name), { force: true });
+    for (const name of names.slice(0, Math.max(0, names.length - keptFiles + 1)))
+      await rm(join(folder, name), { force: true });
   }
 }
 

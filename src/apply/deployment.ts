@@ -42,7 +42,10 @@ export class Deployment {
       await deployment.#record(null, 'queued', { attempt, slot, isRollback });
       context.log.info({ ...deployment.fields, attempt, slot, why: step.why }, 'deployment begins');
     } else {
-      context.log.info({ ...deployment.fields, phase: step.resumes.phase }, 'deployment goes on after a restart');
+      context.log.info(
+        { ...deployment.fields, phase: step.resumes.phase },
+        'deployment goes on after a restart',
+      );
     }
     deployment.#report();
     return deployment;

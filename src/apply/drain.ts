@@ -47,7 +47,12 @@ export class Drains {
     const current = this.#drains.get(request.project);
     if (current?.slot === request.slot && current.revision === request.revision) return;
     current?.abort.abort();
-    const drain: Drain = { ...request, abort: new AbortController(), inFlight: null, done: Promise.resolve() };
+    const drain: Drain = {
+      ...request,
+      abort: new AbortController(),
+      inFlight: null,
+      done: Promise.resolve(),
+    };
     this.#drains.set(request.project, drain);
     drain.done = this.#run(drain);
   }
@@ -100,9 +105,19 @@ export class Drains {
     const { project, slot, revision } = drain;
     let recorded = false;
     try {
-      await this.untilEmpty([drain.upstream], drain.drainMs, drain.abort.signal, (count) => (drain.inFlight = count));
+      await this.untilEmpty(
+        [drain.upstream],
+        drain.drainMs,
+        drain.abort.signal,
+        (count) => (drain.inFlight = count),
+      );
       drain.abort.signal.throwIfAborted();
-      await this.deps.journal.append({ type: 'previous', project, revision, detail: { event: 'drained', slot, inFlight: drain.inFlight } });
+      await this.deps.journal.append({
+        type: 'previous',
+        project,
+        revision,
+        detail: { event: 'drained', slot, inFlight: drain.inFlight },
+      });
       recorded = true;
       this.deps.log.info({ project, slot, revision, inFlight: drain.inFlight }, 'slot drained');
     } catch (error) {
@@ -137,7 +152,10 @@ export class Drains {
     } catch (error) {
       signal.throwIfAborted();
       if (deadline.signal.aborted) return;
-      this.deps.log.warn({ upstreams, error: messageOf(error) }, 'connections cannot be counted, waiting the whole drain');
+      this.deps.log.warn(
+        { upstreams, error: messageOf(error) },
+        'connections cannot be counted, waiting the whole drain',
+      );
       await clock.sleep(longestMs, bounded).catch(() => signal.throwIfAborted());
     } finally {
       cancelTimer();
@@ -146,6 +164,9 @@ export class Drains {
 
   async #count(upstreams: readonly string[]): Promise<number | null> {
     const counts = await Promise.all(upstreams.map((upstream) => this.deps.router.inFlight(upstream)));
-    return counts.reduce<number | null>((sum, count) => (sum === null || count === null ? null : sum + count), 0);
+    return counts.reduce<number | null>(
+      (sum, count) => (sum === null || count === null ? null : sum + count),
+      0,
+    );
   }
 }

@@ -8,12 +8,17 @@ import type { DeployState } from './deploy.js';
 export const tailLines = 50;
 
 /** What the journal says of a failed attempt: why, the last output, and whether and when it is tried again. */
-export async function failureDetail(error: PointsmanError, deployment: Deployment, state: DeployState): Promise<DeploymentDetail> {
+export async function failureDetail(
+  error: PointsmanError,
+  deployment: Deployment,
+  state: DeployState,
+): Promise<DeploymentDetail> {
   const { context, step } = deployment;
   const { retries } = context.settings;
   const tail = tailOf(error) ?? (await outputOf(deployment, state));
   const message = messageOf(error);
-  const final = error.reaction === 'stall' || (error.reaction === 'retry' && step.attempt >= retries.attempts);
+  const final =
+    error.reaction === 'stall' || (error.reaction === 'retry' && step.attempt >= retries.attempts);
   if (final) return { reason: error.code, message, final, tail };
   const nextRetryAt = new Date(context.clock.now() + backoffMs(retries, step.attempt)).toISOString();
   return { reason: error.code, message, final, tail, nextRetryAt };
@@ -35,7 +40,10 @@ async function outputOf(deployment: Deployment, state: DeployState): Promise<rea
 }
 
 /** Doubles with each attempt from `backoffMs` to `maxBackoffMs`, ±20 % so that many do not come back at once. */
-export function backoffMs(retries: { readonly backoffMs: number; readonly maxBackoffMs: number }, attempt: number): number {
+export function backoffMs(
+  retries: { readonly backoffMs: number; readonly maxBackoffMs: number },
+  attempt: number,
+): number {
   const base = Math.min(retries.backoffMs * 2 ** Math.min(attempt - 1, 30), retries.maxBackoffMs);
   return Math.round(base * (0.8 + 0.4 * Math.random()));
 }

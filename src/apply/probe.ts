@@ -22,7 +22,8 @@ export interface ProbeTarget {
   readonly health: HealthSpec;
 }
 
-export type ProbeResult = { readonly ok: true } | { readonly ok: false; readonly why: string; readonly hint: string | null };
+export type ProbeResult =
+  { readonly ok: true } | { readonly ok: false; readonly why: string; readonly hint: string | null };
 
 /** One probe: a GET that answers within `health.timeout` with a status in range, or a TCP connect. */
 export async function probeOnce(target: ProbeTarget, signal: AbortSignal): Promise<ProbeResult> {
@@ -47,7 +48,11 @@ function explain(error: unknown, { health, port }: ProbeTarget): ProbeResult {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ECONNREFUSED' || code === 'ECONNRESET') {
     const hint = `bind 0.0.0.0, not 127.0.0.1, and listen on PORT (${port})`;
-    return { ok: false, why: `${what} on port ${port}: connection ${code === 'ECONNRESET' ? 'reset' : 'refused'}`, hint };
+    return {
+      ok: false,
+      why: `${what} on port ${port}: connection ${code === 'ECONNRESET' ? 'reset' : 'refused'}`,
+      hint,
+    };
   }
   if (isAbort(error) || (error as Error).name === 'TimeoutError') {
     return { ok: false, why: `${what} on port ${port}: no answer within ${health.timeoutMs} ms`, hint: null };
@@ -58,7 +63,15 @@ function explain(error: unknown, { health, port }: ProbeTarget): ProbeResult {
 function getOnce(target: ProbeTarget, path: string, signal: AbortSignal): Promise<number> {
   return new Promise((resolve, reject) => {
     const headers = { host: target.host, 'user-agent': 'pointsman', connection: 'close' };
-    const options = { host: target.address, port: target.port, path, method: 'GET', agent: false as const, headers, signal };
+    const options = {
+      host: target.address,
+      port: target.port,
+      path,
+      method: 'GET',
+      agent: false as const,
+      headers,
+      signal,
+    };
     const outgoing = request(options, (response) => {
       resolve(response.statusCode ?? 0);
       response.destroy();
@@ -89,27 +102,44 @@ function connectOnce(target: ProbeTarget, signal: AbortSignal): Promise<void> {
 export function probeTargetOf(container: ContainerFacts, health?: HealthSpec): ProbeTarget {
   const spec = parseSpec(container.labels.spec);
   if (container.address === null || spec === null) {
-    throw new PointsmanError('StartFailed', `container ${container.name} has no address in its network: remove it, it is made again`);
+    throw new PointsmanError(
+      'StartFailed',
+      `container ${container.name} has no address in its network: remove it, it is made again`,
+    );
   }
   const host = spec.route.domains[0] ?? 'localhost';
   return { address: container.address, port: spec.run.port, host, health: health ?? spec.health };
 }
 
 /** Probes the deployment's container until it has earned its traffic. */
-export async function probeCandidate(deployment: Deployment, state: DeployState, signal: AbortSignal): Promise<void> {
+export async function probeCandidate(
+  deployment: Deployment,
+  state: DeployState,
+  signal: AbortSignal,
+): Promise<void> {
   const { context, step } = deployment;
   await deployment.enter('probing');
   const container = await containerOf(context, state);
-  const target = { ...probeTargetOf(container, step.target.project.health), host: step.target.project.route.domains[0] ?? 'localhost' };
+  const target = {
+    ...probeTargetOf(container, step.target.project.health),
+    host: step.target.project.route.domains[0] ?? 'localhost',
+  };
   const sinceMs = state.startedAt === null ? 0 : context.clock.monotonic() - state.startedAt;
-  await untilHealthy(context, container.id, target, target.health.withinMs - sinceMs, signal, (line) => deployment.progress(line));
+  await untilHealthy(context, container.id, target, target.health.withinMs - sinceMs, signal, (line) =>
+    deployment.progress(line),
+  );
   await logOutput(deployment, container.id, startLines);
 }
 
 export async function containerOf(context: PassContext, state: DeployState): Promise<ContainerFacts> {
-  const container = (await context.runtime.containers(context.project)).find(({ id }) => id === state.container);
+  const container = (await context.runtime.containers(context.project)).find(
+    ({ id }) => id === state.container,
+  );
   if (container === undefined) {
-    throw new PointsmanError('ContainerExited', 'the container is gone: somebody removed it while it was deployed');
+    throw new PointsmanError(
+      'ContainerExited',
+      'the container is gone: somebody removed it while it was deployed',
+    );
   }
   return container;
 }
@@ -130,7 +160,10 @@ export async function untilHealthy(
   const ended = new AbortController();
   const exit = watchExit(context, container, AbortSignal.any([signal, ended.signal]));
   try {
-    await Promise.race([exit, probeUntil(context, target, withinMs, AbortSignal.any([signal, ended.signal]), onProgress)]);
+    await Promise.race([
+      exit,
+      probeUntil(context, target, withinMs, AbortSignal.any([signal, ended.signal]), onProgress),
+    ]);
   } finally {
     ended.abort();
     exit.catch(() => undefined);
@@ -138,11 +171,18 @@ export async function untilHealthy(
 }
 
 /** Never resolves; rejects with ContainerExited when the container stops. */
-export async function watchExit(context: PassContext, container: string, signal: AbortSignal): Promise<never> {
+export async function watchExit(
+  context: PassContext,
+  container: string,
+  signal: AbortSignal,
+): Promise<never> {
   const exitCode = await context.runtime.waitForExit(container, signal);
   const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
   const memory = facts?.outOfMemory === true ? ', out of memory: raise run.memory' : '';
-  throw new PointsmanError('ContainerExited', `the container exited with ${exitCode}${memory}: its last lines are in the log`);
+  throw new PointsmanError(
+    'ContainerExited',
+    `the container exited with ${exitCode}${memory}: its last lines are in the log`,
+  );
 }
 
 async function probeUntil(
@@ -169,7 +209,11 @@ async function probeUntil(
 
 function neverHealthy(last: ProbeResult, probes: number, { health }: ProbeTarget): PointsmanError {
   const within = `not healthy within ${health.withinMs / 1000}s (${probes} probes)`;
-  if (last.ok) return new PointsmanError('ProbeFailed', `${within}: it answers, but not ${health.successes} times in a row`);
+  if (last.ok)
+    return new PointsmanError(
+      'ProbeFailed',
+      `${within}: it answers, but not ${health.successes} times in a row`,
+    );
   const mend = last.hint ?? 'mend the app, or change health.path, health.status or health.within';
   return new PointsmanError('ProbeFailed', `${within}: ${last.why}; ${mend}`);
 }

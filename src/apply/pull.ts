@@ -21,7 +21,8 @@ export async function pullImage(context: PassContext, reference: string, tag: st
     log.info({ project, image: reference, id: pulled.id }, 'image pulled');
   } catch (error) {
     context.report({ phase: null, outcome: 'failed' });
-    if (!isAbort(error, stopping)) log.warn({ project, image: reference, error: messageOf(error) }, 'image could not be pulled');
+    if (!isAbort(error, stopping))
+      log.warn({ project, image: reference, error: messageOf(error) }, 'image could not be pulled');
     throw error;
   }
   context.report({ phase: null });

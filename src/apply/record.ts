@@ -6,7 +6,10 @@ import type { ApplyDeps } from './context.js';
  * Appends what has to happen even when the journal cannot be written: repairs, and going back to a slot
  * that works (SPEC section 8). Everything else uses `journal.append` and does not happen unrecorded.
  */
-export async function recordIfPossible(deps: Pick<ApplyDeps, 'journal' | 'log'>, entry: JournalEntry): Promise<void> {
+export async function recordIfPossible(
+  deps: Pick<ApplyDeps, 'journal' | 'log'>,
+  entry: JournalEntry,
+): Promise<void> {
   try {
     await deps.journal.append(entry);
   } catch (error) {

@@ -13,7 +13,11 @@ import { tailLines } from './failure.js';
 /** Lines of release output in the deployment's log. */
 const longestOutput = 5_000;
 
-export async function runRelease(deployment: Deployment, state: DeployState, signal: AbortSignal): Promise<void> {
+export async function runRelease(
+  deployment: Deployment,
+  state: DeployState,
+  signal: AbortSignal,
+): Promise<void> {
   const { context, step } = deployment;
   const { release } = step.target.project;
   if (release === null) return;
@@ -35,7 +39,9 @@ export async function runRelease(deployment: Deployment, state: DeployState, sig
 /** The container of this deployment's release: found after a crash, or made and started now. */
 async function ownRelease(deployment: Deployment, state: DeployState, signal: AbortSignal): Promise<string> {
   const { context, step } = deployment;
-  const there = (await context.runtime.containers(context.project)).find((container) => container.labels.role === 'release');
+  const there = (await context.runtime.containers(context.project)).find(
+    (container) => container.labels.role === 'release',
+  );
   if (there !== undefined) {
     if (there.labels.deployment === deployment.id) {
       if (there.state === 'created') await context.runtime.start(there.id);
@@ -55,10 +61,15 @@ async function awaitForeign(deployment: Deployment, container: ContainerFacts): 
   const { context, step } = deployment;
   if (container.state === 'running') {
     deployment.progress('waiting for the release command of an older deployment');
-    await awaitRelease(deployment, container.id, step.target.project.release?.timeoutMs ?? 600_000).catch((error: unknown) => {
-      context.stopping.throwIfAborted();
-      context.log.warn({ ...deployment.fields, error: messageOf(error) }, 'release command of an older deployment did not end');
-    });
+    await awaitRelease(deployment, container.id, step.target.project.release?.timeoutMs ?? 600_000).catch(
+      (error: unknown) => {
+        context.stopping.throwIfAborted();
+        context.log.warn(
+          { ...deployment.fields, error: messageOf(error) },
+          'release command of an older deployment did not end',
+        );
+      },
+    );
   }
   await context.runtime.remove(container.id);
 }
@@ -73,9 +84,13 @@ async function awaitRelease(deployment: Deployment, id: string, timeoutMs: numbe
     if (!timeout.signal.aborted || context.stopping.aborted) throw error;
     const tail = await context.runtime.tail(id, tailLines);
     await context.runtime.remove(id);
-    throw new PointsmanError('ReleaseTimedOut', `the release command took longer than release.timeout ${timeoutMs / 1000}s: raise it, or make it faster`, {
-      detail: { tail },
-    });
+    throw new PointsmanError(
+      'ReleaseTimedOut',
+      `the release command took longer than release.timeout ${timeoutMs / 1000}s: raise it, or make it faster`,
+      {
+        detail: { tail },
+      },
+    );
   } finally {
     cancelTimer();
   }

@@ -110,11 +110,21 @@ export class RouteBatcher {
       const outcomes = await this.deps.router.applySites(plan.changes, this.#abort.signal);
       plan.changes.forEach((change, index) => {
         const outcome = outcomes[index];
-        this.#settle(change.project, change.site, batch.get(change.project), outcome?.kind === 'refused' ? { kind: 'refused', message: outcome.message } : { kind: 'applied' });
+        this.#settle(
+          change.project,
+          change.site,
+          batch.get(change.project),
+          outcome?.kind === 'refused' ? { kind: 'refused', message: outcome.message } : { kind: 'applied' },
+        );
       });
-      if (outcomes.some((outcome) => outcome.kind === 'applied')) this.#releaseHeld(plan.changes.map(({ project }) => project));
+      if (outcomes.some((outcome) => outcome.kind === 'applied'))
+        this.#releaseHeld(plan.changes.map(({ project }) => project));
     } catch (error) {
-      if (!isAbort(error, this.#abort.signal)) this.deps.log.error({ error: messageOf(error), sites: batch.size }, 'site files could not be changed');
+      if (!isAbort(error, this.#abort.signal))
+        this.deps.log.error(
+          { error: messageOf(error), sites: batch.size },
+          'site files could not be changed',
+        );
       const failure = error instanceof Error ? error : new Error(String(error));
       for (const wish of batch.values()) settleAll(wish, failure);
     }
@@ -130,7 +140,8 @@ export class RouteBatcher {
 
   /** What this batch gave up may be what others wait for. */
   #releaseHeld(changed: readonly string[]): void {
-    if ([...this.#wishes.keys()].some((project) => !changed.includes(project))) queueMicrotask(() => this.#schedule());
+    if ([...this.#wishes.keys()].some((project) => !changed.includes(project)))
+      queueMicrotask(() => this.#schedule());
   }
 }
 

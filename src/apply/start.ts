@@ -4,7 +4,11 @@ import type { Deployment } from './deployment.js';
 import { containerSpec } from './container-spec.js';
 
 /** Starts the candidate in its slot: a new container, or the one that stands there already. */
-export async function startCandidate(deployment: Deployment, state: DeployState, signal: AbortSignal): Promise<void> {
+export async function startCandidate(
+  deployment: Deployment,
+  state: DeployState,
+  signal: AbortSignal,
+): Promise<void> {
   const { context, step } = deployment;
   await deployment.enter('starting');
   state.container ??= await context.runtime.create(await containerSpec(deployment, state, step.slot));

@@ -24,19 +24,35 @@ import { containerOf, probeOnce, probeTargetOf, untilHealthy } from './probe.js'
 const switchTimeoutMs = 60_000;
 
 /** Makes the deployment's container the live one. */
-export async function switchTraffic(deployment: Deployment, state: DeployState, attempt: Attempt): Promise<void> {
+export async function switchTraffic(
+  deployment: Deployment,
+  state: DeployState,
+  attempt: Attempt,
+): Promise<void> {
   const { context, step } = deployment;
   const container = await containerOf(context, state);
   if (await routeToSlot(context, step.slot, container, attempt.signal)) {
     const again = await probeOnce(probeTargetOf(container, step.target.project.health), attempt.signal);
-    if (!again.ok) throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
+    if (!again.ok)
+      throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
   }
   await deployment.enter('switching');
   if (!context.observed.route.present) await context.router.clearSwitch(context.project);
   attempt.pointOfNoReturn();
   const { revision, imageKey, configCommit, sourceCommit, project } = step.target;
-  const identity = { revision, imageKey, image: container.image, configCommit, sourceCommit, deployment: deployment.id, spec: project };
-  await moveTraffic(context, step.slot, container, identity, { cause: step.cause, isRollback: step.isRollback });
+  const identity = {
+    revision,
+    imageKey,
+    image: container.image,
+    configCommit,
+    sourceCommit,
+    deployment: deployment.id,
+    spec: project,
+  };
+  await moveTraffic(context, step.slot, container, identity, {
+    cause: step.cause,
+    isRollback: step.isRollback,
+  });
 }
 
 /** The first site file. Where its domains are not free yet, the deployment ends all the same and the plan asks again. */
@@ -45,7 +61,8 @@ export async function routeFirst({ context, step }: Deployment): Promise<void> {
   const network = await runtime.network(project);
   if (network === null) return;
   const outcome = await routes.request(project, firstSite(step.target.project, network), context.stopping);
-  if (outcome.kind !== 'applied') log.warn({ project, code: outcome.kind, message: outcome.message }, 'site file has to wait');
+  if (outcome.kind !== 'applied')
+    log.warn({ project, code: outcome.kind, message: outcome.message }, 'site file has to wait');
 }
 
 /**
@@ -53,15 +70,27 @@ export async function routeFirst({ context, step }: Deployment): Promise<void> {
  * is, and the next pass tries again.
  */
 export async function switchBack(context: PassContext, slot: Slot, rejected: string): Promise<void> {
-  const container = (await context.runtime.containers(context.project)).find(({ labels }) => labels.role === slot);
+  const container = (await context.runtime.containers(context.project)).find(
+    ({ labels }) => labels.role === slot,
+  );
   const identity = identityOf(container ?? null, parseSpec);
   if (container === undefined || identity === null) {
-    throw new PointsmanError('SwitchFailed', `revision ${rejected} failed its bake and the previous slot ${slot} is gone, so it keeps serving: revert the commit`);
+    throw new PointsmanError(
+      'SwitchFailed',
+      `revision ${rejected} failed its bake and the previous slot ${slot} is gone, so it keeps serving: revert the commit`,
+    );
   }
   context.report({ phase: 'probing' });
   if (container.state !== 'running') await context.runtime.start(container.id);
   const target = probeTargetOf(container);
-  await untilHealthy(context, container.id, target, target.health.withinMs, context.stopping, () => undefined);
+  await untilHealthy(
+    context,
+    container.id,
+    target,
+    target.health.withinMs,
+    context.stopping,
+    () => undefined,
+  );
   await routeToSlot(context, slot, container, context.stopping);
   context.report({ phase: 'switching' });
   await moveTraffic(context, slot, container, identity, { cause: 'bake-failed', isRollback: true });
@@ -69,14 +98,23 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
 }
 
 /** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */
-async function routeToSlot(context: PassContext, slot: Slot, container: ContainerFacts, signal: AbortSignal): Promise<boolean> {
-  const { site } = (await context.router.observe(context.project));
+async function routeToSlot(
+  context: PassContext,
+  slot: Slot,
+  container: ContainerFacts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { site } = await context.router.observe(context.project);
   const spec = parseSpec(container.labels.spec);
   if (site === null || spec === null || container.address === null) return false;
-  const wanted = { ...site, upstreams: { ...site.upstreams, [slot]: `${container.address}:${spec.run.port}` } };
+  const wanted = {
+    ...site,
+    upstreams: { ...site.upstreams, [slot]: `${container.address}:${spec.run.port}` },
+  };
   if (sameSite(site, wanted)) return false;
   const outcome = await context.routes.request(context.project, wanted, signal);
-  if (outcome.kind !== 'applied') throw new PointsmanError('RouteRefused', `the site cannot take the slot's address: ${outcome.message}`);
+  if (outcome.kind !== 'applied')
+    throw new PointsmanError('RouteRefused', `the site cannot take the slot's address: ${outcome.message}`);
   return true;
 }
 
@@ -109,7 +147,10 @@ async function moveTraffic(
     previous: leaving === null || left === null ? null : left,
   });
   await router.switchTo(record, AbortSignal.timeout(switchTimeoutMs));
-  context.log.info({ project, deployment, revision, from: leaving, to: slot, cause: how.cause }, 'traffic switched');
+  context.log.info(
+    { project, deployment, revision, from: leaving, to: slot, cause: how.cause },
+    'traffic switched',
+  );
   await runtime.setRestartPolicy(container.id, 'unless-stopped');
   if (left !== null && leaving !== null) {
     await runtime.setRestartPolicy(left.id, 'no');
@@ -131,7 +172,24 @@ export function recordOf(
   more: { readonly since: string; readonly isRollback: boolean; readonly previous: ContainerFacts | null },
 ): SwitchRecord {
   const { revision, imageKey, image, configCommit, sourceCommit, deployment, spec } = identity;
-  const previous = more.previous === null ? null : { deployment: more.previous.labels.deployment, revision: more.previous.labels.revision };
+  const previous =
+    more.previous === null
+      ? null
+      : { deployment: more.previous.labels.deployment, revision: more.previous.labels.revision };
   const { since, isRollback } = more;
-  return { version: 1, project, slot, revision, imageKey, image, configCommit, sourceCommit, deployment, since, isRollback, previous, spec };
+  return {
+    version: 1,
+    project,
+    slot,
+    revision,
+    imageKey,
+    image,
+    configCommit,
+    sourceCommit,
+    deployment,
+    since,
+    isRollback,
+    previous,
+    spec,
+  };
 }

@@ -13,7 +13,7 @@ const scheme = 1;
 /** Of a built image: repository, Git tree id of the build context, and `build` without its timeout. 24 hex digits. */
 export function imageKey(source: GitSource, tree: string): string {
   // How long a build may take does not change what it makes.
-  const build = { ...source.build, timeoutMs: source.build.timeoutMs };
+  const build = { ...source.build, timeoutMs: defaults.build.timeoutMs };
   return hash('build', {
     repository: canonicalRepository(source.repo),
     tree,

@@ -54,7 +54,8 @@ export interface Facts {
 
 /** Puts the adapters' facts together. `parseSpec` reads a `.spec` label; null for one it cannot read. */
 export function assembleObserved(facts: Facts, parseSpec: (text: string) => Project | null): Observed {
-  const held = (role: string): ContainerFacts | null => facts.containers.find((c) => c.labels.role === role) ?? null;
+  const held = (role: string): ContainerFacts | null =>
+    facts.containers.find((c) => c.labels.role === role) ?? null;
   const containers = { blue: held('blue'), green: held('green') };
   return {
     project: facts.project,
@@ -97,7 +98,10 @@ function slotByRestartPolicy(containers: Observed['containers']): Slot | null {
   return blue === true ? 'blue' : 'green';
 }
 
-export function identityOf(container: ContainerFacts | null, parseSpec: (text: string) => Project | null): Identity | null {
+export function identityOf(
+  container: ContainerFacts | null,
+  parseSpec: (text: string) => Project | null,
+): Identity | null {
   if (container === null) return null;
   const spec = parseSpec(container.labels.spec);
   if (spec === null) return null;
@@ -105,7 +109,10 @@ export function identityOf(container: ContainerFacts | null, parseSpec: (text: s
   return { revision, imageKey, image: container.image, configCommit, sourceCommit, deployment, spec };
 }
 
-function recordedIdentity(record: SwitchRecord | null, parseSpec: (text: string) => Project | null): Identity | null {
+function recordedIdentity(
+  record: SwitchRecord | null,
+  parseSpec: (text: string) => Project | null,
+): Identity | null {
   if (record === null) return null;
   const spec = parseSpec(JSON.stringify(record.spec));
   if (spec === null) return null;

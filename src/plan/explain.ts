@@ -34,7 +34,9 @@ function actionOf(step: Exclude<Step, DeployStep>): string {
     case 'drain':
       return `drain ${step.slot}`;
     case 'remove':
-      return step.role === 'release' ? 'remove the release container' : `stop and remove the container in ${step.role}`;
+      return step.role === 'release'
+        ? 'remove the release container'
+        : `stop and remove the container in ${step.role}`;
     case 'forget-failure':
       return 'forget the failed revision';
     case 'unroute':
@@ -49,8 +51,12 @@ function actionOf(step: Exclude<Step, DeployStep>): string {
 }
 
 function explainDeployment(step: DeployStep): readonly Explained[] {
-  if (step.phases.length === 0) return [{ action: `end the deployment of ${step.target.revision}`, why: step.why }];
-  return step.phases.map((phase, index) => ({ action: phaseAction(phase, step), why: index === 0 ? step.why : '' }));
+  if (step.phases.length === 0)
+    return [{ action: `end the deployment of ${step.target.revision}`, why: step.why }];
+  return step.phases.map((phase, index) => ({
+    action: phaseAction(phase, step),
+    why: index === 0 ? step.why : '',
+  }));
 }
 
 function phaseAction(phase: DeployPhase, { slot, target }: DeployStep): string {

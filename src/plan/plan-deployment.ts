@@ -33,13 +33,26 @@ export function planDeployment(input: PlanInput, options: { readonly onlyFinish:
   const finish = finishOpen(input);
   if (finish !== null) return { close: [], step: finish, steps: [finish], blocked: null, wakeAt: null };
   const back = switchBack(input);
-  if (back !== null) return { close: close(input, 'its revision was rejected'), step: null, steps: back.steps, blocked: back.blocked, wakeAt: null };
+  if (back !== null)
+    return {
+      close: close(input, 'its revision was rejected'),
+      step: null,
+      steps: back.steps,
+      blocked: back.blocked,
+      wakeAt: null,
+    };
   const due = options.onlyFinish || input.want.kind !== 'resolved' ? nothing : planDue(input, input.want);
   const goesOn = due.step?.resumes?.deployment === memory.open?.deployment;
   return { ...due, close: goesOn ? [] : close(input, 'it was superseded') };
 }
 
-const nothing = { close: [], step: null, steps: [], blocked: null, wakeAt: null } as const satisfies DeploymentPlan;
+const nothing = {
+  close: [],
+  step: null,
+  steps: [],
+  blocked: null,
+  wakeAt: null,
+} as const satisfies DeploymentPlan;
 
 function close({ memory }: PlanInput, why: string): readonly Step[] {
   return memory.open === null ? [] : [{ kind: 'close', deployment: memory.open.deployment, why }];
@@ -57,14 +70,25 @@ function finishOpen(input: PlanInput): DeployStep | null {
   }
   if ((live.record ?? live.identity).deployment !== open.deployment) return null;
   const previous = observed.containers[otherSlot(live.slot)];
-  if (want.kind === 'resolved' && want.revision !== open.revision && want.revision === previous?.labels.revision) return null;
+  if (
+    want.kind === 'resolved' &&
+    want.revision !== open.revision &&
+    want.revision === previous?.labels.revision
+  )
+    return null;
   const first = live.record?.previous === null || live.record === null;
   const target = targetOf(live.identity);
   return {
     kind: 'deploy',
     slot: live.slot,
     target,
-    phases: first ? (observed.route.present ? [] : ['routing']) : target.project.health.bakeMs === 0 ? [] : ['baking'],
+    phases: first
+      ? observed.route.present
+        ? []
+        : ['routing']
+      : target.project.health.bakeMs === 0
+        ? []
+        : ['baking'],
     cause: 'deploy',
     isRollback: open.isRollback,
     attempt: open.attempt,
@@ -78,16 +102,29 @@ function targetOf(identity: Identity): DeployTarget {
   return { project: spec, revision, imageKey, tag: '', image, tree: null, configCommit, sourceCommit };
 }
 
-function switchBack(input: PlanInput): { readonly steps: readonly Step[]; readonly blocked: Plan['blocked'] } | null {
+function switchBack(
+  input: PlanInput,
+): { readonly steps: readonly Step[]; readonly blocked: Plan['blocked'] } | null {
   const { observed, memory } = input;
   const { live } = observed;
-  if (live === null || memory.failure?.rejected !== true || live.identity?.revision !== memory.failure.revision) return null;
+  if (
+    live === null ||
+    memory.failure?.rejected !== true ||
+    live.identity?.revision !== memory.failure.revision
+  )
+    return null;
   const slot = otherSlot(live.slot);
   const container = observed.containers[slot];
   const identity = identityOf(container, parseSpec);
   const blocked = { code: 'BakeFailed' as const, message: memory.failure.message };
   if (container === null || identity === null) {
-    return { steps: [], blocked: { ...blocked, message: `${blocked.message}; the previous slot is gone, so it keeps serving: revert the commit` } };
+    return {
+      steps: [],
+      blocked: {
+        ...blocked,
+        message: `${blocked.message}; the previous slot is gone, so it keeps serving: revert the commit`,
+      },
+    };
   }
   const why = `revision ${memory.failure.revision} failed its bake`;
   return { steps: [{ kind: 'switch-back', slot, identity, container: container.id, why }], blocked };
@@ -95,7 +132,10 @@ function switchBack(input: PlanInput): { readonly steps: readonly Step[]; readon
 
 function planDue(input: PlanInput, want: ResolvedWant): DeploymentPlan {
   const { observed, memory, now } = input;
-  if (observed.live?.identity?.revision === want.revision && !(observed.live.container === null && imageIsGone(input))) {
+  if (
+    observed.live?.identity?.revision === want.revision &&
+    !(observed.live.container === null && imageIsGone(input))
+  ) {
     return nothing;
   }
   const failure = memory.failure?.revision === want.revision ? memory.failure : null;
@@ -145,7 +185,8 @@ function phasesOf(
 ): readonly DeployPhase[] {
   const { observed, memory } = input;
   const slot = idleSlot(observed);
-  const bake: readonly DeployPhase[] = observed.live === null || want.project.health.bakeMs === 0 ? [] : ['baking'];
+  const bake: readonly DeployPhase[] =
+    observed.live === null || want.project.health.bakeMs === 0 ? [] : ['baking'];
   const route: readonly DeployPhase[] = observed.live === null && !observed.route.present ? ['routing'] : [];
   const end: readonly DeployPhase[] = ['probing', 'switching', ...route, ...bake];
   if (how.warm) return observed.containers[slot]?.state === 'running' ? end : ['starting', ...end];
@@ -153,7 +194,8 @@ function phasesOf(
   const released =
     want.project.release === null ||
     how.isRollback ||
-    (memory.open?.revision === want.revision && (memory.open.phase === 'starting' || memory.open.phase === 'probing'));
+    (memory.open?.revision === want.revision &&
+      (memory.open.phase === 'starting' || memory.open.phase === 'probing'));
   return [
     ...(want.image === null ? (['building'] as const) : []),
     ...(released ? [] : (['releasing'] as const)),
@@ -168,14 +210,21 @@ export function isPrevious({ observed, memory }: PlanInput, container: Container
   const { live } = observed;
   if (live === null) return false;
   if (live.record !== null) return live.record.previous?.deployment === container.labels.deployment;
-  return memory.wasLive.includes(container.labels.revision) && memory.open?.deployment !== container.labels.deployment;
+  return (
+    memory.wasLive.includes(container.labels.revision) &&
+    memory.open?.deployment !== container.labels.deployment
+  );
 }
 
 function whyDeploy({ observed, memory }: PlanInput, want: ResolvedWant, warm: boolean): string {
   const live = observed.live?.identity ?? null;
   if (live === null) return 'nothing is live yet';
   if (live.revision === want.revision) return 'the live container and its image are gone';
-  const back = warm ? ', which still runs in the other slot' : memory.wasLive.includes(want.revision) ? ', which was live before' : '';
+  const back = warm
+    ? ', which still runs in the other slot'
+    : memory.wasLive.includes(want.revision)
+      ? ', which was live before'
+      : '';
   const what = live.imageKey === want.imageKey ? 'its settings changed' : 'its image changed';
   return `${what}: from revision ${live.revision} to ${want.revision}${back}`;
 }

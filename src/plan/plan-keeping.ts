@@ -14,9 +14,12 @@ function keepSwitch({ observed }: PlanInput): readonly Step[] {
   const { live, route } = observed;
   if (live === null || live.identity === null) return [];
   const { slot, identity } = live;
-  if (route.switches[slot] === null) return [{ kind: 'restore-switch', slot, identity, why: `the switch file of ${slot} is gone` }];
-  if (live.record === null) return [{ kind: 'restore-switch', slot, identity, why: `the switch file of ${slot} is damaged` }];
-  if (route.switches[otherSlot(slot)] !== null) return [{ kind: 'settle-switch', slot, identity, why: 'both switch files are there' }];
+  if (route.switches[slot] === null)
+    return [{ kind: 'restore-switch', slot, identity, why: `the switch file of ${slot} is gone` }];
+  if (live.record === null)
+    return [{ kind: 'restore-switch', slot, identity, why: `the switch file of ${slot} is damaged` }];
+  if (route.switches[otherSlot(slot)] !== null)
+    return [{ kind: 'settle-switch', slot, identity, why: 'both switch files are there' }];
   return [];
 }
 
@@ -29,7 +32,9 @@ function keepContainer(input: PlanInput): readonly Step[] {
     return [{ kind: 'recreate', slot, identity, why: 'the live container is gone' }];
   }
   if (container.state === 'exited' || container.state === 'created') {
-    return [{ kind: 'start', slot, container: container.id, why: `the live container is ${container.state}` }];
+    return [
+      { kind: 'start', slot, container: container.id, why: `the live container is ${container.state}` },
+    ];
   }
   if (container.state === 'dead' && identity !== null) {
     return [{ kind: 'recreate', slot, identity, why: 'the live container is dead' }];
@@ -39,7 +44,9 @@ function keepContainer(input: PlanInput): readonly Step[] {
 
 /** The wanted revision is the live one and its image has to be built first: that is a deployment. */
 export function imageIsGone({ observed, want }: PlanInput): boolean {
-  return want.kind === 'resolved' && want.image === null && want.revision === observed.live?.identity?.revision;
+  return (
+    want.kind === 'resolved' && want.image === null && want.revision === observed.live?.identity?.revision
+  );
 }
 
 function keepPolicies({ observed }: PlanInput): readonly Step[] {
@@ -49,7 +56,10 @@ function keepPolicies({ observed }: PlanInput): readonly Step[] {
     const container = containers[slot];
     const policy = slot === live.slot ? 'unless-stopped' : 'no';
     if (container === null || container.restartPolicy === policy || container.state === 'dead') return [];
-    const why = slot === live.slot ? 'the live container restarts by itself' : 'only the live container restarts by itself';
+    const why =
+      slot === live.slot
+        ? 'the live container restarts by itself'
+        : 'only the live container restarts by itself';
     return [{ kind: 'set-restart-policy', slot, container: container.id, policy, why }];
   });
 }
@@ -58,16 +68,29 @@ function keepSite(input: PlanInput): readonly Step[] {
   const { route } = input.observed;
   const site = wantedSite(input);
   if (site === null) return [];
-  if (!route.present) return [{ kind: 'site', site, drift: input.memory.wasLive.length > 0 && !input.sitePending, why: 'it has no site file' }];
-  if (!route.intact || route.site === null) return [{ kind: 'site', site, drift: true, why: 'its site file was changed by hand' }];
-  if (!sameSite(route.site, site)) return [{ kind: 'site', site, drift: false, why: siteChange(route.site, site) }];
+  if (!route.present)
+    return [
+      {
+        kind: 'site',
+        site,
+        drift: input.memory.wasLive.length > 0 && !input.sitePending,
+        why: 'it has no site file',
+      },
+    ];
+  if (!route.intact || route.site === null)
+    return [{ kind: 'site', site, drift: true, why: 'its site file was changed by hand' }];
+  if (!sameSite(route.site, site))
+    return [{ kind: 'site', site, drift: false, why: siteChange(route.site, site) }];
   return [];
 }
 
 /** The first site file of a project, whose only container has `port`. */
 export function firstSite(target: Project, network: NetworkFacts): Site {
   const { port } = target.run;
-  const upstreams = { blue: `${network.addresses.blue}:${port}`, green: `${network.addresses.green}:${port}` };
+  const upstreams = {
+    blue: `${network.addresses.blue}:${port}`,
+    green: `${network.addresses.green}:${port}`,
+  };
   return { project: target.name, route: target.route, upstreams };
 }
 
@@ -83,7 +106,8 @@ export function wantedSite(input: PlanInput): Site | null {
   const wantedRoute = own ? want.project.route : (route.site?.route ?? live.identity.spec.route);
   const upstreamOf = (slot: Slot): string | null => {
     const container = observed.containers[slot];
-    const spec = slot === live.slot ? live.identity?.spec : container === null ? null : parseSpec(container.labels.spec);
+    const spec =
+      slot === live.slot ? live.identity?.spec : container === null ? null : parseSpec(container.labels.spec);
     const known = route.site?.upstreams[slot] ?? null;
     const address = network?.addresses[slot] ?? known?.split(':')[0];
     if (address === undefined) return null;
@@ -107,5 +131,7 @@ function siteChange(from: Site, to: Site): string {
   if (from.route.domains.join(' ') !== to.route.domains.join(' ')) {
     return `domains change from ${from.route.domains.join(', ')} to ${to.route.domains.join(', ')}`;
   }
-  return slots.some((slot) => from.upstreams[slot] !== to.upstreams[slot]) ? 'a slot has another address' : 'its limits change';
+  return slots.some((slot) => from.upstreams[slot] !== to.upstreams[slot])
+    ? 'a slot has another address'
+    : 'its limits change';
 }

@@ -21,8 +21,22 @@ export function planLettingGo(
 /** A release container that ended, of a deployment that nobody goes on with. A running one ends by itself. */
 function leftOverRelease({ observed, memory }: PlanInput): readonly Step[] {
   const { release } = observed;
-  if (release === null || release.state === 'running' || memory.open?.deployment === release.labels.deployment) return [];
-  return [{ kind: 'remove', role: 'release', container: release.id, stopTimeoutMs: 0, retires: null, why: 'its deployment ended' }];
+  if (
+    release === null ||
+    release.state === 'running' ||
+    memory.open?.deployment === release.labels.deployment
+  )
+    return [];
+  return [
+    {
+      kind: 'remove',
+      role: 'release',
+      container: release.id,
+      stopTimeoutMs: 0,
+      retires: null,
+      why: 'its deployment ended',
+    },
+  ];
 }
 
 function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; readonly wakeAt: number | null } {
@@ -38,7 +52,12 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
   });
   if (live === null) {
     const leftOver = [observed.containers.blue, observed.containers.green].filter((c) => c !== null);
-    return { steps: leftOver.map((container) => removals(container, 'its deployment ended before it got traffic', null)), wakeAt: null };
+    return {
+      steps: leftOver.map((container) =>
+        removals(container, 'its deployment ended before it got traffic', null),
+      ),
+      wakeAt: null,
+    };
   }
   const slot = otherSlot(live.slot);
   const container = observed.containers[slot];
@@ -48,12 +67,15 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
     return { steps: [removals(container, 'its deployment ended before it got traffic', null)], wakeAt: null };
   }
   if (!live.routed || memory.open !== null) return { steps: drainStep(input, container), wakeAt: null };
-  const drained = container.state !== 'running' || (memory.drained?.slot === slot && memory.drained.revision === revision);
+  const drained =
+    container.state !== 'running' || (memory.drained?.slot === slot && memory.drained.revision === revision);
   if (!drained) return { steps: drainStep(input, container), wakeAt: null };
   const rejected = memory.failure?.rejected === true && memory.failure.revision === revision;
-  if (rejected) return { steps: [removals(container, 'its revision failed its bake', revision)], wakeAt: null };
+  if (rejected)
+    return { steps: [removals(container, 'its revision failed its bake', revision)], wakeAt: null };
   const warmUntil = warmUntilOf(input);
-  if (warmUntil <= input.now) return { steps: [removals(container, 'it was kept long enough', revision)], wakeAt: null };
+  if (warmUntil <= input.now)
+    return { steps: [removals(container, 'it was kept long enough', revision)], wakeAt: null };
   return { steps: [], wakeAt: warmUntil };
 }
 
@@ -61,12 +83,15 @@ function drainStep(input: PlanInput, container: ContainerFacts): readonly Step[]
   const { observed, memory } = input;
   const slot = container.labels.role;
   const spec = parseSpec(container.labels.spec);
-  if (slot === 'release' || container.state !== 'running' || container.address === null || spec === null) return [];
+  if (slot === 'release' || container.state !== 'running' || container.address === null || spec === null)
+    return [];
   if (observed.live?.routed !== true) return [];
   if (memory.drained?.slot === slot && memory.drained.revision === container.labels.revision) return [];
   const upstream = `${container.address}:${spec.run.port}`;
   const why = 'it lost its traffic';
-  return [{ kind: 'drain', slot, upstream, drainMs: drainMsOf(input), revision: container.labels.revision, why }];
+  return [
+    { kind: 'drain', slot, upstream, drainMs: drainMsOf(input), revision: container.labels.revision, why },
+  ];
 }
 
 function rolloutOf(input: PlanInput): { readonly drainMs: number; readonly keepPreviousMs: number } {

@@ -55,27 +55,45 @@ function keepOnly(input: PlanInput, state: PlanState, blocked: Plan['blocked']):
 /** Nothing but nginx's own files is repaired; a bake that is on ends. */
 function planSuspended(input: PlanInput): Plan {
   const deployment = planDeployment(input, { onlyFinish: true });
-  const files = planKeeping(input).filter((step) => step.kind === 'restore-switch' || step.kind === 'settle-switch' || step.kind === 'site');
-  return { project: input.project, steps: [...deployment.close, ...files, ...deployment.steps], state: 'suspended', blocked: null, wakeAt: null };
+  const files = planKeeping(input).filter(
+    (step) => step.kind === 'restore-switch' || step.kind === 'settle-switch' || step.kind === 'site',
+  );
+  return {
+    project: input.project,
+    steps: [...deployment.close, ...files, ...deployment.steps],
+    state: 'suspended',
+    blocked: null,
+    wakeAt: null,
+  };
 }
 
 function planPull(input: PlanInput, project: Project, tag: string): Plan {
   const reference = project.source.kind === 'image' ? project.source.image : tag;
   const kept = keepOnly(input, 'progressing', null);
   const pull: Step = { kind: 'pull', reference, tag, why: `${reference} is not resolved yet` };
-  return { ...kept, steps: [...kept.steps.filter((step) => step.kind !== 'drain' && step.kind !== 'remove'), pull] };
+  return {
+    ...kept,
+    steps: [...kept.steps.filter((step) => step.kind !== 'drain' && step.kind !== 'remove'), pull],
+  };
 }
 
 function planWanted(input: PlanInput): Plan {
   const deployment = planDeployment(input, { onlyFinish: false });
   const lettingGo = planLettingGo(input, { deploys: deployment.step !== null });
-  const steps = [...deployment.close, ...planKeeping(input), ...deployment.steps, ...lettingGo.steps, ...forget(input)];
+  const steps = [
+    ...deployment.close,
+    ...planKeeping(input),
+    ...deployment.steps,
+    ...lettingGo.steps,
+    ...forget(input),
+  ];
   const crash = crashLoop(input);
   const blocked = deployment.blocked ?? crash;
   return {
     project: input.project,
     steps,
-    state: blocked !== null ? 'failed' : deployment.step !== null || !isServed(input) ? 'progressing' : 'live',
+    state:
+      blocked !== null ? 'failed' : deployment.step !== null || !isServed(input) ? 'progressing' : 'live',
     blocked,
     wakeAt: earliest(deployment.wakeAt, lettingGo.wakeAt),
   };
@@ -98,7 +116,9 @@ function crashLoop(input: PlanInput): Plan['blocked'] {
   const { live, containers } = input.observed;
   if (live === null || input.recentExits < crashLoopExits) return null;
   const before = slots.map((slot) => (slot === live.slot ? null : containers[slot])).find((c) => c !== null);
-  const hint = before ? `revert to its previous revision ${before.labels.revision}` : 'revert the commit that brought it';
+  const hint = before
+    ? `revert to its previous revision ${before.labels.revision}`
+    : 'revert the commit that brought it';
   return {
     code: 'CrashLooping',
     message: `the live container exited ${input.recentExits} times in 5 minutes: read \`pointsman logs ${input.project}\`, or ${hint}`,

@@ -28,10 +28,12 @@ export interface HeldChange {
  * project that the manifests give it to is ready to take it. What cannot go now is held with its reason.
  */
 export function planSites(input: SitesInput): SitesPlan {
-  const owners = new Map(input.sites.flatMap(({ project, route }) => route.domains.map((domain) => [domain, project] as const)));
+  const owners = new Map(
+    input.sites.flatMap(({ project, route }) => route.domains.map((domain) => [domain, project] as const)),
+  );
   const batch = new Map([...input.wanted].sort(([a], [b]) => (a < b ? -1 : 1)));
   const held = new Map<string, HeldChange>();
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const [project, site] of batch) {
       const obstacle = obstacleTo(project, site, batch, owners, input);
@@ -54,14 +56,18 @@ function obstacleTo(
   const takes = site?.route.domains ?? [];
   for (const domain of takes) {
     const owner = owners.get(domain);
-    if (owner !== undefined && owner !== project && !givesUp(owner, domain, batch)) return { domain, holder: owner };
-    const rival = [...batch].find(([other, theirs]) => other < project && theirs?.route.domains.includes(domain) === true);
+    if (owner !== undefined && owner !== project && !givesUp(owner, domain, batch))
+      return { domain, holder: owner };
+    const rival = [...batch].find(
+      ([other, theirs]) => other < project && theirs?.route.domains.includes(domain) === true,
+    );
     if (rival !== undefined) return { domain, holder: rival[0] };
   }
   const has = sites.find((each) => each.project === project)?.route.domains ?? [];
   for (const domain of has.filter((each) => !takes.includes(each))) {
     const heir = claims.get(domain);
-    if (heir !== undefined && heir !== project && batch.get(heir)?.route.domains.includes(domain) !== true) return { domain, holder: heir };
+    if (heir !== undefined && heir !== project && batch.get(heir)?.route.domains.includes(domain) !== true)
+      return { domain, holder: heir };
   }
   return null;
 }

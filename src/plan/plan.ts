@@ -38,7 +38,12 @@ export type PlanState = 'live' | 'progressing' | 'failed' | 'suspended' | 'inval
 
 export type Step =
   | { readonly kind: 'close'; readonly deployment: string; readonly why: string }
-  | { readonly kind: 'restore-switch'; readonly slot: Slot; readonly identity: Identity; readonly why: string }
+  | {
+      readonly kind: 'restore-switch';
+      readonly slot: Slot;
+      readonly identity: Identity;
+      readonly why: string;
+    }
   | { readonly kind: 'settle-switch'; readonly slot: Slot; readonly identity: Identity; readonly why: string }
   | { readonly kind: 'recreate'; readonly slot: Slot; readonly identity: Identity; readonly why: string }
   | { readonly kind: 'start'; readonly slot: Slot; readonly container: string; readonly why: string }
@@ -52,12 +57,37 @@ export type Step =
   | { readonly kind: 'site'; readonly site: Site; readonly drift: boolean; readonly why: string }
   | { readonly kind: 'pull'; readonly reference: string; readonly tag: string; readonly why: string }
   | DeployStep
-  | { readonly kind: 'switch-back'; readonly slot: Slot; readonly identity: Identity; readonly container: string; readonly why: string }
-  | { readonly kind: 'drain'; readonly slot: Slot; readonly upstream: string; readonly drainMs: number; readonly revision: string; readonly why: string }
-  | { readonly kind: 'remove'; readonly role: Slot | 'release'; readonly container: string; readonly stopTimeoutMs: number; readonly retires: string | null; readonly why: string }
+  | {
+      readonly kind: 'switch-back';
+      readonly slot: Slot;
+      readonly identity: Identity;
+      readonly container: string;
+      readonly why: string;
+    }
+  | {
+      readonly kind: 'drain';
+      readonly slot: Slot;
+      readonly upstream: string;
+      readonly drainMs: number;
+      readonly revision: string;
+      readonly why: string;
+    }
+  | {
+      readonly kind: 'remove';
+      readonly role: Slot | 'release';
+      readonly container: string;
+      readonly stopTimeoutMs: number;
+      readonly retires: string | null;
+      readonly why: string;
+    }
   | { readonly kind: 'forget-failure'; readonly why: string }
   | { readonly kind: 'unroute'; readonly why: string }
-  | { readonly kind: 'empty-slots'; readonly upstreams: readonly string[]; readonly drainMs: number; readonly why: string }
+  | {
+      readonly kind: 'empty-slots';
+      readonly upstreams: readonly string[];
+      readonly drainMs: number;
+      readonly why: string;
+    }
   | { readonly kind: 'clear-switch'; readonly why: string }
   | { readonly kind: 'remove-network'; readonly why: string };
 

@@ -52,14 +52,24 @@ function refuseByPolicy(project: Project, policy: Settings['policy']): void {
       ? ([policy.sources, source.repo, 'policy.sources'] as const)
       : ([policy.images, source.image, 'policy.images'] as const);
   if (prefixes.length > 0 && !policyAllows(prefixes, source)) {
-    throw new PointsmanError('PolicyRefused', `${value} is not allowed by ${setting} on this server: use an allowed one, or have its prefix added`);
+    throw new PointsmanError(
+      'PolicyRefused',
+      `${value} is not allowed by ${setting} on this server: use an allowed one, or have its prefix added`,
+    );
   }
 }
 
-async function resolveRevision(project: Project, configCommit: string, deps: ResolveDeps, signal: AbortSignal): Promise<Want> {
+async function resolveRevision(
+  project: Project,
+  configCommit: string,
+  deps: ResolveDeps,
+  signal: AbortSignal,
+): Promise<Want> {
   const { source } = project;
-  const resolved: ResolvedSource | null = source.kind === 'git' ? await deps.sources.resolve(source, signal) : null;
-  const key = source.kind === 'git' ? imageKey(source, (resolved as ResolvedSource).tree) : imageKeyOf(source);
+  const resolved: ResolvedSource | null =
+    source.kind === 'git' ? await deps.sources.resolve(source, signal) : null;
+  const key =
+    source.kind === 'git' ? imageKey(source, (resolved as ResolvedSource).tree) : imageKeyOf(source);
   const tag = `${imageRepository(project.name)}:${key}`;
   const image = (await deps.runtime.image(tag))?.id ?? null;
   if (source.kind === 'image' && image === null) return { kind: 'unpulled', project, configCommit, tag };

@@ -65,9 +65,15 @@ export class SecretFiles {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-      throw new PointsmanError('SecretUnreadable', `${this.keyPath} cannot be read (${code}): make it readable for the controller`);
+      throw new PointsmanError(
+        'SecretUnreadable',
+        `${this.keyPath} cannot be read (${code}): make it readable for the controller`,
+      );
     }
-    throw new PointsmanError('SecretUnreadable', `${this.keyPath} does not hold 64 hex digits: restore it from a backup`);
+    throw new PointsmanError(
+      'SecretUnreadable',
+      `${this.keyPath} does not hold 64 hex digits: restore it from a backup`,
+    );
   }
 
   private async readValue(project: string, name: string): Promise<string> {
@@ -78,22 +84,38 @@ export class SecretFiles {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOENT' || code === 'ENOTDIR') {
-        throw new PointsmanError('SecretMissing', `secret ${name} has no file ${path}: put its value there, mode 0600`);
+        throw new PointsmanError(
+          'SecretMissing',
+          `secret ${name} has no file ${path}: put its value there, mode 0600`,
+        );
       }
-      throw new PointsmanError('SecretUnreadable', `secret file ${path} cannot be read (${code}): make it a plain file, mode 0600, owned by the controller's user`);
+      throw new PointsmanError(
+        'SecretUnreadable',
+        `secret file ${path} cannot be read (${code}): make it a plain file, mode 0600, owned by the controller's user`,
+      );
     }
     try {
       const facts = await handle.stat();
       if (!facts.isFile()) throw new PointsmanError('SecretUnreadable', `secret ${path} is not a plain file`);
       if ((facts.mode & 0o077) !== 0) {
         const mode = (facts.mode & 0o777).toString(8);
-        throw new PointsmanError('SecretUnreadable', `secret file ${path} has mode ${mode}, others can read it: chmod 600 ${path}`);
+        throw new PointsmanError(
+          'SecretUnreadable',
+          `secret file ${path} has mode ${mode}, others can read it: chmod 600 ${path}`,
+        );
       }
       if (facts.size > longestSecretBytes) {
-        throw new PointsmanError('SecretUnreadable', `secret file ${path} has ${facts.size} bytes, at most ${longestSecretBytes} fit an environment variable`);
+        throw new PointsmanError(
+          'SecretUnreadable',
+          `secret file ${path} has ${facts.size} bytes, at most ${longestSecretBytes} fit an environment variable`,
+        );
       }
       const text = await handle.readFile('utf8');
-      if (text.includes('\0')) throw new PointsmanError('SecretUnreadable', `secret file ${path} holds a NUL byte, which no environment variable can carry`);
+      if (text.includes('\0'))
+        throw new PointsmanError(
+          'SecretUnreadable',
+          `secret file ${path} holds a NUL byte, which no environment variable can carry`,
+        );
       return text.replace(/\r?\n$/, '');
     } finally {
       await handle.close();

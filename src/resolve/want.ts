@@ -16,7 +16,12 @@ export type Want =
       readonly message: string;
     }
   /** An image that has to be pulled before its revision is known. */
-  | { readonly kind: 'unpulled'; readonly project: Project; readonly configCommit: string; readonly tag: string }
+  | {
+      readonly kind: 'unpulled';
+      readonly project: Project;
+      readonly configCommit: string;
+      readonly tag: string;
+    }
   | ResolvedWant;
 
 export interface ResolvedWant {

@@ -32,7 +32,10 @@ export function layoutOf(settings: Pick<Settings, 'stateDir' | 'nginx'>): Layout
     temporary: join(root, 'tmp'),
     pid: join(root, 'nginx.pid'),
     main: join(root, 'nginx.conf'),
-    shared: settings.nginx.mode === 'managed' ? join(root, 'shared.conf') : join(settings.nginx.confDir, 'pointsman.conf'),
+    shared:
+      settings.nginx.mode === 'managed'
+        ? join(root, 'shared.conf')
+        : join(settings.nginx.confDir, 'pointsman.conf'),
     mainTest: join(root, 'staged', 'nginx.conf'),
     sharedTest: join(root, 'staged', 'shared.conf'),
   };

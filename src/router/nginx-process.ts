@@ -44,7 +44,12 @@ export class NginxProcess {
       const options = { timeout: commandTimeoutMs, maxBuffer: 4 * 1024 * 1024 };
       execFile(this.deps.program.binary, [...args], options, (error, stdout, stderr) => {
         if (error !== null && (error as NodeJS.ErrnoException).code === 'ENOENT') {
-          reject(new PointsmanError('NginxUnavailable', `${this.deps.program.binary} is not installed: apt-get install nginx-light`));
+          reject(
+            new PointsmanError(
+              'NginxUnavailable',
+              `${this.deps.program.binary} is not installed: apt-get install nginx-light`,
+            ),
+          );
           return;
         }
         resolve({ ok: error === null, output: stdout + stderr });
@@ -161,7 +166,8 @@ export class NginxProcess {
     process.kill(master, 'SIGQUIT');
     const hurry = this.deps.clock.timer(1_000, () => tryKill(master, 'SIGTERM'));
     try {
-      while ((await commandLine(master))?.includes('nginx') === true) await this.deps.clock.sleep(pollMs, signal);
+      while ((await commandLine(master))?.includes('nginx') === true)
+        await this.deps.clock.sleep(pollMs, signal);
     } finally {
       hurry();
     }
@@ -205,7 +211,12 @@ export class NginxProcess {
     }
   }
 
-  async #waitForGeneration(generation: string, withinMs: number, logFrom: number, signal: AbortSignal): Promise<boolean> {
+  async #waitForGeneration(
+    generation: string,
+    withinMs: number,
+    logFrom: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { clock } = this.deps;
     const deadline = clock.monotonic() + withinMs;
     for (;;) {
@@ -223,7 +234,8 @@ export class NginxProcess {
       for (;;) {
         const line = await commandLine(pid);
         if (line === null || line === '' || line.includes('is shutting down')) break;
-        if (clock.monotonic() > deadline) throw new PointsmanError('NginxUnavailable', `nginx worker ${pid} does not end after a reload`);
+        if (clock.monotonic() > deadline)
+          throw new PointsmanError('NginxUnavailable', `nginx worker ${pid} does not end after a reload`);
         await clock.sleep(pollMs, signal);
       }
     }
@@ -235,14 +247,24 @@ export class NginxProcess {
     if (taken !== undefined) {
       const [, port] = splitAddress(taken);
       const holder = await listenerOf(port).catch(() => null);
-      const who = holder === null ? 'another process' : `process ${holder.pid} (${holder.command.slice(0, 80)})`;
-      return new PointsmanError('NginxUnavailable', `nginx cannot listen on ${taken}: ${who} holds the port; stop it, or change nginx.listen or nginx.verify`);
+      const who =
+        holder === null ? 'another process' : `process ${holder.pid} (${holder.command.slice(0, 80)})`;
+      return new PointsmanError(
+        'NginxUnavailable',
+        `nginx cannot listen on ${taken}: ${who} holds the port; stop it, or change nginx.listen or nginx.verify`,
+      );
     }
     const denied = /bind\(\) to (\S+) failed \(13:/.exec(output)?.[1];
     if (denied !== undefined) {
-      return new PointsmanError('NginxUnavailable', `nginx may not listen on ${denied}: ports below 1024 need root; run as root, or change nginx.listen`);
+      return new PointsmanError(
+        'NginxUnavailable',
+        `nginx may not listen on ${denied}: ports below 1024 need root; run as root, or change nginx.listen`,
+      );
     }
-    return new PointsmanError('NginxUnavailable', `nginx does not take its configuration: ${line === '' ? 'it does not say why' : line}`);
+    return new PointsmanError(
+      'NginxUnavailable',
+      `nginx does not take its configuration: ${line === '' ? 'it does not say why' : line}`,
+    );
   }
 }
 
@@ -257,6 +279,7 @@ function tryKill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw new PointsmanError('NginxUnavailable', messageOf(error));
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH')
+      throw new PointsmanError('NginxUnavailable', messageOf(error));
   }
 }

@@ -9,7 +9,15 @@ import { layoutOf } from './layout.js';
 import type { Layout } from './layout.js';
 import { NginxProcess } from './nginx-process.js';
 import type { NginxProgram } from './nginx-process.js';
-import type { RouteFacts, Router, RouterHealth, Site, SiteChange, SiteOutcome, SwitchRecord } from './port.js';
+import type {
+  RouteFacts,
+  Router,
+  RouterHealth,
+  Site,
+  SiteChange,
+  SiteOutcome,
+  SwitchRecord,
+} from './port.js';
 import { connections, networkOf } from './process-table.js';
 import { RouterWatch } from './router-watch.js';
 import { SiteFiles, sortOut } from './site-files.js';
@@ -85,7 +93,9 @@ export class NginxRouter implements Router {
       } catch (error) {
         if (!(error instanceof PointsmanError) || error.code !== 'RouteRefused') throw error;
         if (good.length > 1) return await this.#putOneByOne(changes, signal);
-        return outcomes.map((outcome) => (outcome.kind === 'applied' ? { kind: 'refused', message: error.message } : outcome));
+        return outcomes.map((outcome) =>
+          outcome.kind === 'applied' ? { kind: 'refused', message: error.message } : outcome,
+        );
       }
       return outcomes;
     });
@@ -120,10 +130,14 @@ export class NginxRouter implements Router {
     if (worker === undefined) return null;
     if ((await networkOf(worker)) !== (await networkOf('self'))) return null;
     const all = await connections();
-    return all === null ? null : all.filter(({ remote, state }) => remote === upstream && inFlightStates.has(state)).length;
+    return all === null
+      ? null
+      : all.filter(({ remote, state }) => remote === upstream && inFlightStates.has(state)).length;
   }
 
-  repair(signal: AbortSignal): Promise<{ readonly health: RouterHealth; readonly repaired: readonly string[] }> {
+  repair(
+    signal: AbortSignal,
+  ): Promise<{ readonly health: RouterHealth; readonly repaired: readonly string[] }> {
     return this.#inTurn(async () => {
       try {
         await this.#prepareFolders();
@@ -179,9 +193,15 @@ export class NginxRouter implements Router {
       if (onDisk !== null) repaired.push('the main nginx files were not as written');
       generation = await this.#sites.writeSurroundings();
     }
-    if (generation !== null && (await this.#nginx.generation(signal)) === generation && (await this.#nginx.master()) !== null) return repaired;
+    if (
+      generation !== null &&
+      (await this.#nginx.generation(signal)) === generation &&
+      (await this.#nginx.master()) !== null
+    )
+      return repaired;
     if ((await this.#sites.test([])) !== null) {
-      for (const project of await this.#sites.setDamagedAside()) repaired.push(`the site file of ${project} was damaged`);
+      for (const project of await this.#sites.setDamagedAside())
+        repaired.push(`the site file of ${project} was damaged`);
     }
     if ((await this.#nginx.master()) === null && settings.nginx.mode === 'managed') {
       if (onDisk !== null) repaired.push('nginx was not running');
@@ -250,7 +270,10 @@ export class NginxRouter implements Router {
       const folder = parts.slice(0, depth).join('/');
       const { mode } = await stat(folder);
       if ((mode & 0o001) === 0) {
-        throw new PointsmanError('NginxUnavailable', `nginx's workers cannot get through ${folder} to the switch files: chmod o+x ${folder}, or choose another stateDir`);
+        throw new PointsmanError(
+          'NginxUnavailable',
+          `nginx's workers cannot get through ${folder} to the switch files: chmod o+x ${folder}, or choose another stateDir`,
+        );
       }
     }
   }

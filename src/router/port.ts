@@ -104,7 +104,9 @@ export interface Router {
   /** Established connections from nginx to `address:port`; null when they cannot be seen. */
   inFlight(upstream: string): Promise<number | null>;
   /** Looks at main configuration, process and generation; puts right what is wrong. `repaired` names what was. */
-  repair(signal: AbortSignal): Promise<{ readonly health: RouterHealth; readonly repaired: readonly string[] }>;
+  repair(
+    signal: AbortSignal,
+  ): Promise<{ readonly health: RouterHealth; readonly repaired: readonly string[] }>;
   /** Calls `onChange` with the project whose files changed under our feet, or null for everything else (main files, nginx gone). */
   watch(onChange: (project: string | null) => void): Promise<() => Promise<void>>;
   /** Stops nginx in managed mode and takes away what `start` laid out. For tests and uninstalling; `run` never calls it. */

@@ -26,7 +26,12 @@ async function statFields(pid: number): Promise<readonly string[] | null> {
 
 export async function childrenOf(pid: number): Promise<readonly number[]> {
   const listed = await read(`/proc/${pid}/task/${pid}/children`);
-  if (listed !== null) return listed.trim().split(' ').filter((text) => text !== '').map(Number);
+  if (listed !== null)
+    return listed
+      .trim()
+      .split(' ')
+      .filter((text) => text !== '')
+      .map(Number);
   const children: number[] = [];
   for (const other of await processes()) if ((await parentOf(other)) === pid) children.push(other);
   return children;
@@ -68,15 +73,19 @@ function parseLine(line: string): readonly Connection[] {
 /** `0200D50A:0BB8` is `10.213.0.2:3000`: little-endian words in hex. */
 function readAddress(text: string): string {
   const [address = '', port = ''] = text.split(':');
-  const mapped = address.length === 32 && address.startsWith('0000000000000000FFFF0000') ? address.slice(24) : address;
+  const mapped =
+    address.length === 32 && address.startsWith('0000000000000000FFFF0000') ? address.slice(24) : address;
   if (mapped.length !== 8) return `[${mapped}]:${parseInt(port, 16)}`;
   const bytes = [6, 4, 2, 0].map((at) => parseInt(mapped.slice(at, at + 2), 16));
   return `${bytes.join('.')}:${parseInt(port, 16)}`;
 }
 
 /** The process that listens on a port, for a message; null when it cannot be told. */
-export async function listenerOf(port: number): Promise<{ readonly pid: number; readonly command: string } | null> {
-  const listening = (await connections())?.filter(({ local, state }) => state === '0A' && local.endsWith(`:${port}`)) ?? [];
+export async function listenerOf(
+  port: number,
+): Promise<{ readonly pid: number; readonly command: string } | null> {
+  const listening =
+    (await connections())?.filter(({ local, state }) => state === '0A' && local.endsWith(`:${port}`)) ?? [];
   const sockets = new Set(listening.map(({ inode }) => `socket:[${inode}]`));
   if (sockets.size === 0) return null;
   for (const pid of await processes()) {

@@ -81,28 +81,42 @@ export function parseSite(text: string): Site | null {
 
 function normalSite({ project, route, upstreams }: Site): Site {
   const { domains, maxBodyBytes, readTimeoutMs } = route;
-  return { project, route: { domains, maxBodyBytes, readTimeoutMs }, upstreams: { blue: upstreams.blue, green: upstreams.green } };
+  return {
+    project,
+    route: { domains, maxBodyBytes, readTimeoutMs },
+    upstreams: { blue: upstreams.blue, green: upstreams.green },
+  };
 }
 
-const domainPattern = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
+const domainPattern =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
 const upstreamPattern = /^(\d{1,3}\.){3}\d{1,3}:\d{1,5}$/;
 
 function checkSite({ project, route, upstreams }: Site): void {
   check(isProjectName(project), 'project', project);
   check(Array.isArray(route.domains) && route.domains.length > 0, 'domains', route.domains);
-  for (const domain of route.domains) check(typeof domain === 'string' && domainPattern.test(domain), 'domain', domain);
-  for (const number of [route.maxBodyBytes, route.readTimeoutMs]) check(Number.isSafeInteger(number) && number >= 0, 'number', number);
+  for (const domain of route.domains)
+    check(typeof domain === 'string' && domainPattern.test(domain), 'domain', domain);
+  for (const number of [route.maxBodyBytes, route.readTimeoutMs])
+    check(Number.isSafeInteger(number) && number >= 0, 'number', number);
   for (const slot of slots) check(upstreamPattern.test(String(upstreams[slot])), 'upstream', upstreams[slot]);
 }
 
 function check(holds: boolean, what: string, value: unknown): void {
-  if (!holds) throw new PointsmanError('RouteRefused', `${what} ${JSON.stringify(value)} cannot stand in an nginx file`);
+  if (!holds)
+    throw new PointsmanError(
+      'RouteRefused',
+      `${what} ${JSON.stringify(value)} cannot stand in an nginx file`,
+    );
 }
 
 /** A path in double quotes. What could end the quotes or be taken for a variable is refused. */
 export function quotePath(path: string): string {
   if (/["\\$;{}\n\r\0]/.test(path)) {
-    throw new PointsmanError('NginxUnavailable', `path ${JSON.stringify(path)} cannot stand in an nginx file: choose a plainer stateDir`);
+    throw new PointsmanError(
+      'NginxUnavailable',
+      `path ${JSON.stringify(path)} cannot stand in an nginx file: choose a plainer stateDir`,
+    );
   }
   return `"${path}"`;
 }
@@ -126,9 +140,14 @@ export interface SharedOptions {
 export function renderShared(settings: Settings['nginx'], layout: Layout, options: SharedOptions): string {
   const trusted = settings.trustedProxies.map((address) => `    ${checkAddress(address)} 1;\n`).join('');
   const tests = slots
-    .map((slot) => `        if (-f ${quotePath(`${layout.switches}/`).slice(0, -1)}\${pointsman_project}.${slot}") {\n            set $pointsman_live ${slot};\n        }\n`)
+    .map(
+      (slot) =>
+        `        if (-f ${quotePath(`${layout.switches}/`).slice(0, -1)}\${pointsman_project}.${slot}") {\n            set $pointsman_live ${slot};\n        }\n`,
+    )
     .join('');
-  const includes = (options.sites ?? [`${layout.sites}/*.conf`]).map((site) => `include ${quotePath(site)};\n`).join('');
+  const includes = (options.sites ?? [`${layout.sites}/*.conf`])
+    .map((site) => `include ${quotePath(site)};\n`)
+    .join('');
   return `# Written by Pointsman, generation ${options.generation}. Changes are undone.
 map $http_upgrade $pointsman_connection {
     default upgrade;
@@ -218,4 +237,3 @@ ${listenLines(options.listen, ' default_server').replaceAll('    listen', '     
 }
 `;
 }
-

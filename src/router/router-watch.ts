@@ -32,8 +32,15 @@ export class RouterWatch {
   async start(): Promise<void> {
     const { layout } = this.deps;
     const ignored = (path: string): boolean =>
-      [layout.staged, layout.logs, layout.temporary].some((folder) => path === folder || path.startsWith(`${folder}/`)) || basename(path).startsWith('.');
-    const files = watch([layout.root, layout.shared], { ignored, ignoreInitial: true, depth: 1, persistent: true });
+      [layout.staged, layout.logs, layout.temporary].some(
+        (folder) => path === folder || path.startsWith(`${folder}/`),
+      ) || basename(path).startsWith('.');
+    const files = watch([layout.root, layout.shared], {
+      ignored,
+      ignoreInitial: true,
+      depth: 1,
+      persistent: true,
+    });
     this.#files = files;
     files.on('all', (_event, path) => void this.#onFile(path));
     await new Promise<void>((resolve) => files.once('ready', resolve));

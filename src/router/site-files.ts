@@ -42,10 +42,15 @@ export class SiteFiles {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
-    return names.flatMap((name) => (name.endsWith('.conf') ? [name.slice(0, -5)] : [])).filter(isProjectName).sort();
+    return names
+      .flatMap((name) => (name.endsWith('.conf') ? [name.slice(0, -5)] : []))
+      .filter(isProjectName)
+      .sort();
   }
 
-  async read(project: string): Promise<{ readonly site: Site | null; readonly present: boolean; readonly intact: boolean }> {
+  async read(
+    project: string,
+  ): Promise<{ readonly site: Site | null; readonly present: boolean; readonly intact: boolean }> {
     const text = await this.#text(siteFile(this.deps.layout, project));
     if (text === null) return { site: null, present: false, intact: true };
     const site = parseSite(text);
@@ -125,8 +130,13 @@ export class SiteFiles {
     }
     const shared = renderShared(this.deps.settings, layout, { generation: 'test', sites: includes });
     await writeFile(layout.sharedTest, shared, { mode: fileMode });
-    const names = (await this.sites()).length * 4 + 64 + changes.reduce((sum, { site }) => sum + (site?.route.domains.length ?? 0), 0);
-    await writeFile(layout.mainTest, this.#main(layout.sharedTest, names, join(layout.staged, 'test.pid')), { mode: fileMode });
+    const names =
+      (await this.sites()).length * 4 +
+      64 +
+      changes.reduce((sum, { site }) => sum + (site?.route.domains.length ?? 0), 0);
+    await writeFile(layout.mainTest, this.#main(layout.sharedTest, names, join(layout.staged, 'test.pid')), {
+      mode: fileMode,
+    });
     const result = await this.deps.nginx.command(['-t', '-q', '-c', layout.mainTest]);
     for (const project of changed.keys()) await rm(join(layout.staged, `${project}.conf`), { force: true });
     return whyRefused(result, changes);
@@ -136,18 +146,30 @@ export class SiteFiles {
    * Puts changes in place; they have passed `test`. Sites that give up domains go first. Resolves to the
    * new generation and what undoes it all.
    */
-  async put(changes: readonly SiteChange[]): Promise<{ readonly generation: string; readonly undo: () => Promise<void> }> {
+  async put(
+    changes: readonly SiteChange[],
+  ): Promise<{ readonly generation: string; readonly undo: () => Promise<void> }> {
     const { layout, settings } = this.deps;
     const generation = newGeneration();
     const ordered = [...changes].sort((a, b) => Number(a.site !== null) - Number(b.site !== null));
-    const paths = [...ordered.map(({ project }) => siteFile(layout, project)), layout.shared, ...(settings.mode === 'managed' ? [layout.main] : [])];
-    const before = new Map(await Promise.all(paths.map(async (path) => [path, await this.#text(path)] as const)));
+    const paths = [
+      ...ordered.map(({ project }) => siteFile(layout, project)),
+      layout.shared,
+      ...(settings.mode === 'managed' ? [layout.main] : []),
+    ];
+    const before = new Map(
+      await Promise.all(paths.map(async (path) => [path, await this.#text(path)] as const)),
+    );
     const undo = async (): Promise<void> => {
-      for (const [path, text] of before) await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
+      for (const [path, text] of before)
+        await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
     };
     try {
       const growing = [...(await this.sites()), ...changes.flatMap(({ site }) => site ?? [])];
-      if (settings.mode === 'managed') await this.#write(new Map([[layout.main, this.#main(layout.shared, nameCount(growing), layout.pid)]]));
+      if (settings.mode === 'managed')
+        await this.#write(
+          new Map([[layout.main, this.#main(layout.shared, nameCount(growing), layout.pid)]]),
+        );
       for (const { project, site } of ordered) {
         const path = siteFile(layout, project);
         await (site === null ? removeFile(path) : replaceFile(path, this.#render(site), fileMode));
@@ -172,19 +194,28 @@ export class SiteFiles {
     const { layout, settings } = this.deps;
     const shared = renderShared(settings, layout, { generation, sites: null });
     const files = new Map([[layout.shared, shared]]);
-    if (settings.mode === 'managed') files.set(layout.main, this.#main(layout.shared, nameCount(sites), layout.pid));
+    if (settings.mode === 'managed')
+      files.set(layout.main, this.#main(layout.shared, nameCount(sites), layout.pid));
     return files;
   }
 
   async #write(files: ReadonlyMap<string, string>): Promise<void> {
     this.#expected = new Map([...this.#expected, ...files]);
-    for (const [path, text] of files) if ((await this.#text(path)) !== text) await replaceFile(path, text, 0o644);
+    for (const [path, text] of files)
+      if ((await this.#text(path)) !== text) await replaceFile(path, text, 0o644);
   }
 
   #main(shared: string, names: number, pid: string): string {
     const { user, keepaliveMinTimeout } = this.#facts;
     // In system mode only for tests of our part alone: default servers and ports are the machine's.
-    return renderMain(this.deps.layout, { user, shared, names, keepaliveMinTimeout, listen: this.deps.settings.listen, pid });
+    return renderMain(this.deps.layout, {
+      user,
+      shared,
+      names,
+      keepaliveMinTimeout,
+      listen: this.deps.settings.listen,
+      pid,
+    });
   }
 
   #render(site: Site): string {
@@ -221,10 +252,16 @@ export async function sortOut(
 }
 
 /** Null when nginx takes it. A conflicting name of ours is a failure, though nginx only warns. */
-function whyRefused({ ok, output }: { readonly ok: boolean; readonly output: string }, changes: readonly SiteChange[]): string | null {
+function whyRefused(
+  { ok, output }: { readonly ok: boolean; readonly output: string },
+  changes: readonly SiteChange[],
+): string | null {
   const ours = new Set(changes.flatMap(({ site }) => site?.route.domains ?? []));
-  const clash = [...output.matchAll(/conflicting server name "([^"]+)"/g)].map((match) => match[1] ?? '').find((name) => ours.has(name));
-  if (clash !== undefined) return `server name ${clash} stands in another nginx file already: take it out there, or out of route.domains`;
+  const clash = [...output.matchAll(/conflicting server name "([^"]+)"/g)]
+    .map((match) => match[1] ?? '')
+    .find((name) => ours.has(name));
+  if (clash !== undefined)
+    return `server name ${clash} stands in another nginx file already: take it out there, or out of route.domains`;
   return ok ? null : `nginx -t: ${lastError(output)}`;
 }
 

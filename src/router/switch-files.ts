@@ -36,12 +36,20 @@ export class SwitchFiles {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
-    return [...new Set(names.flatMap((name) => /^([^.]+)\.(blue|green)$/.exec(name)?.[1] ?? []).filter(isProjectName))];
+    return [
+      ...new Set(
+        names.flatMap((name) => /^([^.]+)\.(blue|green)$/.exec(name)?.[1] ?? []).filter(isProjectName),
+      ),
+    ];
   }
 
   async write(record: SwitchRecord): Promise<void> {
     await mkdir(this.layout.switches, { recursive: true, mode: searchable });
-    await replaceFile(switchFile(this.layout, record.project, record.slot), `${JSON.stringify(record)}\n`, switchFileMode);
+    await replaceFile(
+      switchFile(this.layout, record.project, record.slot),
+      `${JSON.stringify(record)}\n`,
+      switchFileMode,
+    );
   }
 
   async clear(project: string): Promise<void> {
@@ -81,14 +89,25 @@ export class SwitchFiles {
       seen = await this.liveSlot(project, signal);
     } catch (error) {
       signal.throwIfAborted();
-      throw new PointsmanError('SwitchFailed', `nginx cannot be asked whether it routes to ${slot}: ${messageOf(error)}`, { cause: error });
+      throw new PointsmanError(
+        'SwitchFailed',
+        `nginx cannot be asked whether it routes to ${slot}: ${messageOf(error)}`,
+        { cause: error },
+      );
     }
     if (seen === slot) return;
-    const why = seen === null ? `its workers cannot see ${this.layout.switches}: every folder on the way to it must be searchable for them` : `it routes to ${seen}`;
+    const why =
+      seen === null
+        ? `its workers cannot see ${this.layout.switches}: every folder on the way to it must be searchable for them`
+        : `it routes to ${seen}`;
     throw new PointsmanError('SwitchFailed', `nginx does not route to ${slot}: ${why}`);
   }
 
-  async #putBack(project: string, slot: Slot, before: { readonly record: SwitchRecord | null } | null): Promise<void> {
+  async #putBack(
+    project: string,
+    slot: Slot,
+    before: { readonly record: SwitchRecord | null } | null,
+  ): Promise<void> {
     if (before === null) return;
     if (before.record !== null) await this.write(before.record);
     if (before.record !== null || slot === 'green') await this.#remove(project, slot);
@@ -117,7 +136,14 @@ export class SwitchFiles {
 function parseRecord(text: string, project: string, slot: Slot): SwitchRecord | null {
   try {
     const record = JSON.parse(text) as Partial<SwitchRecord>;
-    const texts = [record.revision, record.imageKey, record.image, record.configCommit, record.deployment, record.since];
+    const texts = [
+      record.revision,
+      record.imageKey,
+      record.image,
+      record.configCommit,
+      record.deployment,
+      record.since,
+    ];
     const whole =
       record.version === 1 &&
       record.project === project &&
@@ -127,7 +153,11 @@ function parseRecord(text: string, project: string, slot: Slot): SwitchRecord | 
       typeof record.spec === 'object' &&
       record.spec !== null;
     if (!whole) return null;
-    return { ...(record as SwitchRecord), isRollback: record.isRollback === true, previous: record.previous ?? null };
+    return {
+      ...(record as SwitchRecord),
+      isRollback: record.isRollback === true,
+      previous: record.previous ?? null,
+    };
   } catch {
     return null;
   }

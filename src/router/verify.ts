@@ -11,7 +11,14 @@ export function askNginx(verify: string, path: string, signal?: AbortSignal): Pr
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       if (signal?.aborted === true) reject(signal.reason as Error);
-      else reject(new PointsmanError('NginxUnavailable', `nginx does not answer on ${verify}${path}: ${messageOf(error)}`, { cause: error }));
+      else
+        reject(
+          new PointsmanError(
+            'NginxUnavailable',
+            `nginx does not answer on ${verify}${path}: ${messageOf(error)}`,
+            { cause: error },
+          ),
+        );
     };
     const outgoing = request({ host, port, path, agent: false, signal: bounded }, (response) => {
       let body = '';

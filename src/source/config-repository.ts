@@ -38,7 +38,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   #cache: ManifestTreeCache<P> = emptyManifestTree();
   #desired: DesiredState | null = null;
   /** The commit that a restart would find. */
-  #recorded: string | null = null;
+  #recorded: { readonly commit: string; readonly generation: number } | null = null;
   #fetches = 0;
   #watch: RefWatch | null = null;
   /** The look in hand: looks take turns. */
@@ -96,9 +96,10 @@ export class GitConfigRepository<P> implements ConfigRepository {
       throw error;
     }
     if (tip !== this.#desired?.commit) await this.#take(tip, signal);
-    if (tip === this.#recorded) return;
+    const { generation } = this.#mirror;
+    if (tip === this.#recorded?.commit && generation === this.#recorded.generation) return;
     await this.#mirror.record(this.#ref, tip, signal);
-    this.#recorded = tip;
+    this.#recorded = { commit: tip, generation: this.#mirror.generation };
     await this.#tidy(tip, signal);
   }
 

@@ -23,6 +23,7 @@ export class Mirror {
   readonly #git: Git;
   readonly #remote: Remote;
   #isDistrusted = false;
+  #generation = 0;
 
   constructor(deps: {
     readonly git: Git;
@@ -35,6 +36,11 @@ export class Mirror {
     this.location = deps.location;
     this.#remote = new Remote(deps);
     this.path = join(deps.folder, `${mirrorName(deps.location)}.git`);
+  }
+
+  /** Grows when the mirror is made anew: what was recorded in the one before is gone then. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Asks the remote for its refs. @throws PointsmanError SourceUnreachable, UnsupportedRepository */
@@ -148,6 +154,7 @@ export class Mirror {
     if (await this.has(commit, signal)) return;
     await this.#exclusively(signal, async () => {
       if (await this.has(commit, signal)) return;
+      if (!existsSync(this.path)) this.#generation += 1;
       const damage = await this.#remote.fetchInto(this.path, commit, ref, signal);
       if (damage !== null) await this.#rebuild(commit, ref, damage, signal);
     });
@@ -173,6 +180,7 @@ export class Mirror {
       if (existsSync(this.path)) await rename(this.path, old);
       await rename(fresh, this.path);
       this.#isDistrusted = false;
+      this.#generation += 1;
     } finally {
       await rm(fresh, { recursive: true, force: true });
       await rm(old, { recursive: true, force: true });

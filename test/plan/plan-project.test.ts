@@ -26,7 +26,11 @@ function short(step: Step): string {
   }
 }
 
-function plan(given: PlanInput): { readonly steps: readonly string[]; readonly state: string; readonly code: string | null } {
+function plan(given: PlanInput): {
+  readonly steps: readonly string[];
+  readonly state: string;
+  readonly code: string | null;
+} {
   const { steps, state, blocked } = planProject(given);
   return { steps: steps.map(short), state, code: blocked?.code ?? null };
 }
@@ -47,7 +51,10 @@ const failed = (revision: string, more: Partial<NonNullable<ProjectMemory['failu
       ...more,
     },
   });
-const open = (revision: string, more: Partial<NonNullable<ProjectMemory['open']>> = {}): NonNullable<ProjectMemory['open']> => ({
+const open = (
+  revision: string,
+  more: Partial<NonNullable<ProjectMemory['open']>> = {},
+): NonNullable<ProjectMemory['open']> => ({
   deployment: `d-${revision}`,
   revision,
   configCommit: 'c1',
@@ -59,11 +66,24 @@ const open = (revision: string, more: Partial<NonNullable<ProjectMemory['open']>
   startedAt: new Date(now - 1_000).toISOString(),
   ...more,
 });
-const drained = (slot: 'blue' | 'green', revision: string): Partial<ProjectMemory> => ({ drained: { slot, revision }, wasLive: [revision, 'B'] });
+const drained = (slot: 'blue' | 'green', revision: string): Partial<ProjectMemory> => ({
+  drained: { slot, revision },
+  wasLive: [revision, 'B'],
+});
 
 const cases: readonly [string, PlanInput, readonly string[], string, (string | null)?][] = [
-  ['deploys the first revision to blue without a bake', input({}), ['deploy A to blue: starting probing switching routing'], 'progressing'],
-  ['builds an image that is not there', input({}, { want: want('A', { image: null }) }), ['deploy A to blue: building starting probing switching routing'], 'progressing'],
+  [
+    'deploys the first revision to blue without a bake',
+    input({}),
+    ['deploy A to blue: starting probing switching routing'],
+    'progressing',
+  ],
+  [
+    'builds an image that is not there',
+    input({}, { want: want('A', { image: null }) }),
+    ['deploy A to blue: building starting probing switching routing'],
+    'progressing',
+  ],
   ['does nothing when the wanted revision is live', input(served('blue', 'A')), [], 'live'],
   [
     'deploys an update to the idle slot and bakes it',
@@ -73,13 +93,18 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'runs the release command of a revision that was never live',
-    input(served('blue', 'A'), { want: want('B', { project: { ...project, release: { command: ['x'], timeoutMs: 1 } } }) }),
+    input(served('blue', 'A'), {
+      want: want('B', { project: { ...project, release: { command: ['x'], timeoutMs: 1 } } }),
+    }),
     ['deploy B to green: releasing starting probing switching baking'],
     'progressing',
   ],
   [
     'skips the release command of a revision that was live before',
-    input(served('blue', 'A'), { want: want('B', { project: { ...project, release: { command: ['x'], timeoutMs: 1 } } }), memory: memory({ wasLive: ['B', 'A'] }) }),
+    input(served('blue', 'A'), {
+      want: want('B', { project: { ...project, release: { command: ['x'], timeoutMs: 1 } } }),
+      memory: memory({ wasLive: ['B', 'A'] }),
+    }),
     ['rollback B to green: starting probing switching baking'],
     'progressing',
   ],
@@ -101,22 +126,36 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     ['deploy C to blue: clearing starting probing switching baking'],
     'progressing',
   ],
-  ['drains the slot that lost its traffic', input(served('green', 'B', container('blue', 'A')), { want: want('B') }), ['drain blue'], 'live'],
+  [
+    'drains the slot that lost its traffic',
+    input(served('green', 'B', container('blue', 'A')), { want: want('B') }),
+    ['drain blue'],
+    'live',
+  ],
   [
     'keeps a drained previous slot warm',
-    input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: memory(drained('blue', 'A')) }),
+    input(served('green', 'B', container('blue', 'A')), {
+      want: want('B'),
+      memory: memory(drained('blue', 'A')),
+    }),
     [],
     'live',
   ],
   [
     'retires the previous slot when its time is over',
-    input(served('green', 'B', container('blue', 'A'), now - 600_000), { want: want('B'), memory: memory(drained('blue', 'A')) }),
+    input(served('green', 'B', container('blue', 'A'), now - 600_000), {
+      want: want('B'),
+      memory: memory(drained('blue', 'A')),
+    }),
     ['remove blue'],
     'live',
   ],
   [
     'removes a candidate that nobody goes on with',
-    input({ ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')] }),
+    input({
+      ...served('blue', 'A'),
+      containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')],
+    }),
     ['remove green'],
     'live',
   ],
@@ -129,21 +168,35 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'waits for the time of the next attempt',
-    input(served('blue', 'A'), { want: want('B'), memory: failed('B', { final: false, nextRetryAt: new Date(now + 1).toISOString() }) }),
+    input(served('blue', 'A'), {
+      want: want('B'),
+      memory: failed('B', { final: false, nextRetryAt: new Date(now + 1).toISOString() }),
+    }),
     [],
     'failed',
     'BuildFailed',
   ],
   [
     'tries again when its time has come',
-    input(served('blue', 'A'), { want: want('B'), memory: failed('B', { final: false, nextRetryAt: new Date(now).toISOString() }) }),
+    input(served('blue', 'A'), {
+      want: want('B'),
+      memory: failed('B', { final: false, nextRetryAt: new Date(now).toISOString() }),
+    }),
     ['deploy B to green: starting probing switching baking'],
     'progressing',
   ],
-  ['forgets a failure that nobody wants any more', input(served('blue', 'A'), { memory: failed('B') }), ['forget-failure'], 'live'],
+  [
+    'forgets a failure that nobody wants any more',
+    input(served('blue', 'A'), { memory: failed('B') }),
+    ['forget-failure'],
+    'live',
+  ],
   [
     'goes back when the live revision was rejected',
-    input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: failed('B', { rejected: true, reason: 'BakeFailed' }) }),
+    input(served('green', 'B', container('blue', 'A')), {
+      want: want('B'),
+      memory: failed('B', { rejected: true, reason: 'BakeFailed' }),
+    }),
     ['switch-back blue', 'drain blue'],
     'failed',
     'BakeFailed',
@@ -152,7 +205,10 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'removes a rejected slot once it is drained, however long previous ones are kept',
     input(served('blue', 'A', container('green', 'B')), {
       want: want('B'),
-      memory: { ...failed('B', { rejected: true, reason: 'BakeFailed' }), drained: { slot: 'green', revision: 'B' } },
+      memory: {
+        ...failed('B', { rejected: true, reason: 'BakeFailed' }),
+        drained: { slot: 'green', revision: 'B' },
+      },
     }),
     ['remove green'],
     'failed',
@@ -160,14 +216,20 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'runs a bake again that a crash cut short',
-    input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: memory({ open: open('B', { phase: 'baking' }) }) }),
+    input(served('green', 'B', container('blue', 'A')), {
+      want: want('B'),
+      memory: memory({ open: open('B', { phase: 'baking' }) }),
+    }),
     ['deploy B to green: baking'],
     'progressing',
   ],
   [
     'goes on with a candidate that a crash left behind',
     input(
-      { ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'B')] },
+      {
+        ...served('blue', 'A'),
+        containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'B')],
+      },
       { want: want('B'), memory: memory({ open: open('B') }) },
     ),
     ['deploy B to green: probing switching baking'],
@@ -176,7 +238,10 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   [
     'closes a deployment that is no longer wanted and removes its candidate',
     input(
-      { ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'B')] },
+      {
+        ...served('blue', 'A'),
+        containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'B')],
+      },
       { memory: memory({ open: open('B') }) },
     ),
     ['close', 'remove green'],
@@ -189,7 +254,12 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'failed',
     'NameTaken',
   ],
-  ['brings back a live container that is gone', input({ ...served('blue', 'A'), containers: [] }), ['recreate blue'], 'progressing'],
+  [
+    'brings back a live container that is gone',
+    input({ ...served('blue', 'A'), containers: [] }),
+    ['recreate blue'],
+    'progressing',
+  ],
   [
     'brings back a live container also while the newest revision has failed',
     input({ ...served('blue', 'A'), containers: [] }, { want: want('B'), memory: failed('B') }),
@@ -199,7 +269,10 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'starts a live container that stays down',
-    input({ ...served('blue', 'A'), containers: [container('blue', 'A', { restartPolicy: 'unless-stopped', state: 'exited' })] }),
+    input({
+      ...served('blue', 'A'),
+      containers: [container('blue', 'A', { restartPolicy: 'unless-stopped', state: 'exited' })],
+    }),
     ['start blue'],
     'progressing',
   ],
@@ -211,7 +284,14 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'is not misled by a switch file that somebody made',
-    input({ ...served('blue', 'A'), route: { site, present: true, switches: { blue: { record: record('blue', 'A', null) }, green: { record: null } } } }),
+    input({
+      ...served('blue', 'A'),
+      route: {
+        site,
+        present: true,
+        switches: { blue: { record: record('blue', 'A', null) }, green: { record: null } },
+      },
+    }),
     ['settle-switch blue'],
     'progressing',
   ],
@@ -223,7 +303,9 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'changes domains without touching a container',
-    input(served('blue', 'A'), { want: want('A', { project: { ...project, route: { ...project.route, domains: ['new.example.com'] } } }) }),
+    input(served('blue', 'A'), {
+      want: want('A', { project: { ...project, route: { ...project.route, domains: ['new.example.com'] } } }),
+    }),
     ['site'],
     'live',
   ],
@@ -258,7 +340,10 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'repairs no container while suspended',
-    input({ ...served('blue', 'A'), containers: [] }, { want: want('A', { project: { ...project, suspend: true } }) }),
+    input(
+      { ...served('blue', 'A'), containers: [] },
+      { want: want('A', { project: { ...project, suspend: true } }) },
+    ),
     [],
     'suspended',
   ],
@@ -287,20 +372,39 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'removes route, containers, network and switch of a project whose manifest is gone',
-    input(served('green', 'B', container('blue', 'A')), { want: { kind: 'absent', configCommit: 'c', heldBecause: null } }),
+    input(served('green', 'B', container('blue', 'A')), {
+      want: { kind: 'absent', configCommit: 'c', heldBecause: null },
+    }),
     ['unroute', 'empty-slots', 'remove blue', 'remove green', 'remove-network', 'clear-switch'],
     'removing',
   ],
-  ['has nothing to do for a project that is gone', input({ network: null }, { want: { kind: 'absent', configCommit: 'c', heldBecause: null } }), [], 'gone'],
+  [
+    'has nothing to do for a project that is gone',
+    input({ network: null }, { want: { kind: 'absent', configCommit: 'c', heldBecause: null } }),
+    [],
+    'gone',
+  ],
   [
     'pulls an image before it can tell the revision',
-    input({ network }, { want: { kind: 'unpulled', project: { ...project, source: { kind: 'image', image: 'nginx:1' } }, configCommit: 'c', tag: 't' } }),
+    input(
+      { network },
+      {
+        want: {
+          kind: 'unpulled',
+          project: { ...project, source: { kind: 'image', image: 'nginx:1' } },
+          configCommit: 'c',
+          tag: 't',
+        },
+      },
+    ),
     ['pull'],
     'progressing',
   ],
   [
     'keeps what runs while its source is unreachable',
-    input(served('blue', 'A'), { want: { kind: 'unresolved', project, configCommit: 'c', code: 'SourceUnreachable', message: 'down' } }),
+    input(served('blue', 'A'), {
+      want: { kind: 'unresolved', project, configCommit: 'c', code: 'SourceUnreachable', message: 'down' },
+    }),
     [],
     'failed',
     'SourceUnreachable',
@@ -313,13 +417,19 @@ describe('planProject', () => {
   });
 
   it('asks to be woken when the previous slot may go', () => {
-    const given = input(served('green', 'B', container('blue', 'A')), { want: want('B'), memory: memory(drained('blue', 'A')) });
+    const given = input(served('green', 'B', container('blue', 'A')), {
+      want: want('B'),
+      memory: memory(drained('blue', 'A')),
+    });
     expect(planProject(given).wakeAt).toBe(now - 5_000 + 600_000);
   });
 
   it('asks to be woken for the next attempt', () => {
     const nextRetryAt = new Date(now + 4_000).toISOString();
-    const given = input(served('blue', 'A'), { want: want('B'), memory: failed('B', { final: false, nextRetryAt }) });
+    const given = input(served('blue', 'A'), {
+      want: want('B'),
+      memory: failed('B', { final: false, nextRetryAt }),
+    });
     expect(planProject(given).wakeAt).toBe(now + 4_000);
   });
 });

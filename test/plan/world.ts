@@ -103,7 +103,12 @@ export function container(slot: Slot, revision: string, more: Partial<ContainerF
   };
 }
 
-export function record(slot: Slot, revision: string, previous: string | null, since = now - 5_000): SwitchRecord {
+export function record(
+  slot: Slot,
+  revision: string,
+  previous: string | null,
+  since = now - 5_000,
+): SwitchRecord {
   return {
     version: 1,
     project: 'shop',
@@ -140,7 +145,13 @@ export function observe(world: World): Observed {
       project: 'shop',
       containers: world.containers ?? [],
       network: world.network === undefined ? network : world.network,
-      route: { site: null, present: false, intact: true, switches: { blue: null, green: null }, ...world.route },
+      route: {
+        site: null,
+        present: false,
+        intact: true,
+        switches: { blue: null, green: null },
+        ...world.route,
+      },
       strangers: { blue: null, green: null, ...world.strangers },
     },
     parseSpec,
@@ -148,14 +159,35 @@ export function observe(world: World): Observed {
 }
 
 /** `revision` is live in `slot`, with everything in order. */
-export function served(slot: Slot, revision: string, previous: ContainerFacts | null = null, since?: number): World {
-  const switches = { blue: null, green: null, [slot]: { record: record(slot, revision, previous?.labels.revision ?? null, since) } };
+export function served(
+  slot: Slot,
+  revision: string,
+  previous: ContainerFacts | null = null,
+  since?: number,
+): World {
+  const switches = {
+    blue: null,
+    green: null,
+    [slot]: { record: record(slot, revision, previous?.labels.revision ?? null, since) },
+  };
   return {
-    containers: [container(slot, revision, { restartPolicy: 'unless-stopped' }), ...(previous === null ? [] : [previous])],
+    containers: [
+      container(slot, revision, { restartPolicy: 'unless-stopped' }),
+      ...(previous === null ? [] : [previous]),
+    ],
     route: { site, present: true, intact: true, switches },
   };
 }
 
 export function input(world: World, more: Partial<PlanInput> = {}): PlanInput {
-  return { project: 'shop', want: want('A'), observed: observe(world), memory: noMemory, sitePending: false, recentExits: 0, now, ...more };
+  return {
+    project: 'shop',
+    want: want('A'),
+    observed: observe(world),
+    memory: noMemory,
+    sitePending: false,
+    recentExits: 0,
+    now,
+    ...more,
+  };
 }
