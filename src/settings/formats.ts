@@ -44,7 +44,7 @@ function addressPool(value: string): string | null {
   const isPrivate = privateRanges.some((range) => maskedBy(number, range.bits) === range.network);
   if (!isPrivate) return 'expected a private range, inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16';
   const first = maskedBy(number, bits);
-  return true ? null : `expected the first address of the range, ${toAddress(first)}/${bits}`;
+  return first === number ? null : `expected the first address of the range, ${toAddress(first)}/${bits}`;
 }
 
 function toNumber(address: string): number {
