@@ -377,14 +377,14 @@ up() {
 
 # --- down -------------------------------------------------------------------------------------
 
-# remove WHAT LIST-COMMAND…, then `--` and the command that takes what the list printed.
+# remove_objects WHAT DOCKER-COMMAND LIST-COMMAND…: gives what the list prints to `docker DOCKER-COMMAND`.
 remove_objects() {
   local what=$1 list
   local -a ids=()
   list=$("${@:3}" | sort -u)
   if [ -z "$list" ]; then return 0; fi
   mapfile -t ids <<<"$list"
-  say "removing ${#ids[@]} $what"
+  say "removing $what: ${#ids[@]}"
   # Word splitting is meant: the command and its options.
   # shellcheck disable=SC2086
   docker $2 -- "${ids[@]}" >/dev/null || fail "docker $2 failed for ${ids[*]}"
@@ -397,7 +397,7 @@ remove_from_engine() {
   remove_objects networks 'network rm' docker network ls -q --filter "label=$label"
   remove_objects volumes 'volume rm' docker volume ls -q --filter "label=$label"
   remove_objects images 'rmi -f' docker images -q --filter "label=$label"
-  remove_objects 'base image' 'rmi -f' docker images --format '{{.Repository}}:{{.Tag}}' "$base_image"
+  remove_objects 'base images' 'rmi -f' docker images --format '{{.Repository}}:{{.Tag}}' "$base_image"
 }
 
 down() {

@@ -101,8 +101,8 @@ async function writeContainerLog(
   const backend = await context.deps.backend();
   const { slot = null, follow = false, tail = null } = options;
   for await (const { stream, data } of backend.logs(settings, { project, slot, follow, tail, signal })) {
-    if (signal.aborted) return;
     await writer.write(stream, data);
+    if (signal.aborted) return;
   }
 }
 

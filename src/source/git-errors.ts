@@ -88,7 +88,7 @@ const explanations: readonly Explanation[] = [
     text: (match) => `the server answered ${match[1] ?? ''}; look at its log`,
   },
   {
-    pattern: /Could not resolve (?:host|hostname|proxy):? ?([^\s;:]*)/i,
+    pattern: /Could not resolve (?:hostname|host|proxy):? ?([^\s;:]*)/i,
     code: 'SourceUnreachable',
     text: (match) => `the name ${match[1] ?? ''} cannot be resolved; check it and this machine's DNS`,
   },

@@ -19,6 +19,7 @@ function saying(...chunks: readonly LogChunk[]) {
         asked.push(options);
         yield* chunks;
         if (!options.follow) return;
+        options.signal.throwIfAborted();
         await new Promise((_resolve, reject) =>
           options.signal.addEventListener('abort', () => reject(options.signal.reason as Error)),
         );

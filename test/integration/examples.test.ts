@@ -1,4 +1,8 @@
+import { once } from 'node:events';
 import { readFile, readdir } from 'node:fs/promises';
+import { request, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Repository } from '../support/application.js';
@@ -88,14 +92,56 @@ describe('the examples', () => {
   });
 
   it('keep the notes of the board in its volume and tell those who listen', async () => {
-    const url = `http://127.0.0.1:${scenario.ports.listen}`;
-    const events: string[] = [];
-    const listening = listen('/events', (text) => events.push(text));
-    const posted = await send('/notes', 'a note');
-    expect(posted).toBe(201);
-    await expect.poll(() => events.join(''), { timeout: 5_000 }).toContain('a note');
-    (await listening).abort();
+    const events = ask('GET', '/events');
+    const heard = gather(await answerTo(events));
+    const posting = ask('POST', '/notes');
+    posting.end('a note');
+    expect((await answerTo(posting)).statusCode).toBe(201);
+    await expect.poll(heard, { timeout: 5_000 }).toContain('a note');
+    events.destroy();
     expect((await scenario.get('board.localhost', '/notes')).body).toContain('a note');
-    expect(url).toBeTruthy();
+  });
+
+  it('tell who is connected to the board by WebSocket that it stops', async () => {
+    const board = scenario.name('board');
+    const upgrading = ask('GET', '/live', {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      'sec-websocket-version': '13',
+    });
+    const [answer, socket] = (await once(upgrading, 'upgrade')) as [IncomingMessage, Socket];
+    expect(answer.headers['sec-websocket-accept']).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
+    const heard = gather(socket);
+    await expect.poll(heard, { timeout: 5_000 }).toContain('"welcome"');
+    await engine.getContainer(`pointsman-${board}-blue`).kill({ signal: 'SIGTERM' });
+    await once(socket, 'close');
+    // Close frame, 1012: the service restarts.
+    expect(Buffer.from(heard(), 'latin1').subarray(-4)).toEqual(Buffer.from([0x88, 0x02, 0x03, 0xf4]));
+    await expect
+      .poll(async () => (await scenario.get('board.localhost', '/notes')).body, { timeout: 20_000 })
+      .toContain('a note');
   });
 });
+
+/** A request to the board through nginx, over a connection of its own. */
+function ask(method: string, path: string, headers: Record<string, string> = {}): ClientRequest {
+  const address = { host: '127.0.0.1', port: scenario.ports.listen, agent: false as const };
+  const sending = request({ ...address, method, path, headers: { host: 'board.localhost', ...headers } });
+  if (method === 'GET') sending.end();
+  return sending;
+}
+
+async function answerTo(sending: ClientRequest): Promise<IncomingMessage> {
+  const [answer] = (await once(sending, 'response')) as [IncomingMessage];
+  // Ending it from our side is no failure.
+  answer.on('error', () => undefined);
+  return answer;
+}
+
+/** What has come so far, one character per byte. */
+function gather(stream: Readable): () => string {
+  let text = '';
+  stream.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+  return () => text;
+}

@@ -196,6 +196,18 @@ describe('assembleDesired', () => {
     expect(problems.map(({ project }) => project)).toEqual(['a', 'b', 'c']);
   });
 
+  it('lets a project that lost a contest keep what it serves', () => {
+    const { projects } = assemble({
+      files: [
+        ['a', ['n.example.com']],
+        ['b', ['x.example.com']],
+        ['c', ['n.example.com']],
+      ],
+      live: { 'x.example.com': 'a' },
+    });
+    expect([...projects.keys()]).toEqual([]);
+  });
+
   it('frees the other domains of a project that lost one', () => {
     const { projects } = assemble({
       files: [

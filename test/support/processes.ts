@@ -22,24 +22,27 @@ export async function processesOf(folder: string): Promise<readonly RunningProce
   return found;
 }
 
-/** SIGTERM, and SIGKILL after `withinMs`. Resolves when the process is gone; gone already is fine. */
+/** SIGTERM, and SIGKILL after `withinMs`. Resolves when the process has ended; gone already is fine. */
 export async function endProcess(pid: number, withinMs = 5_000): Promise<void> {
   const until = performance.now() + withinMs;
-  let signal: 'SIGTERM' | 0 = 'SIGTERM';
-  while (send(pid, signal)) {
+  send(pid, 'SIGTERM');
+  while (await isRunning(pid)) {
     if (performance.now() > until) send(pid, 'SIGKILL');
     if (performance.now() > until + 5_000) throw new Error(`process ${pid} does not end`);
-    signal = 0;
     await delay(20);
   }
 }
 
-/** False when there is no such process. */
-function send(pid: number, signal: NodeJS.Signals | 0): boolean {
+/** False for one that has ended, although nobody has asked how (a zombie). */
+export async function isRunning(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+  return stat !== null && stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z';
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    return process.kill(pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
