@@ -117,7 +117,6 @@ export class DesiredProjects {
       problems: desired.problems.length,
       previous: before?.commit ?? null,
     };
-    log.info({ configCommit: desired.commit, ...facts }, 'config repository synced');
     for (const problem of desired.problems) log.warn({ ...problem }, 'manifest problem');
     return {
       newCommit: { configCommit: desired.commit, detail: facts },

@@ -993,7 +993,7 @@ describe('application sources', () => {
     expect(other.requests.every(({ authorization }) => authorization === null)).toBe(true);
   });
 
-  it.each(['v0', 'v2'] as const)(
+  it.each(['dumb', 'v0', 'v2'] as const)(
     'fetch a pinned commit that no branch shows any more, protocol %s',
     async (protocol) => {
       const repo = await makeRepository(join(folder, 'srv', 'app.git'), { bare: true });

@@ -161,7 +161,7 @@ export interface GitHttpServer {
 
 export async function startGitHttp(
   root: string,
-  options: { readonly port?: number; readonly token?: string; readonly protocol?: 'v0' | 'v2' } = {},
+  options: { readonly port?: number; readonly token?: string; readonly protocol?: 'dumb' | 'v0' | 'v2' } = {},
 ): Promise<GitHttpServer> {
   const requests: GitHttpRequest[] = [];
   const children = new Set<ChildProcess>();
@@ -216,7 +216,7 @@ function passwordOf(request: IncomingMessage): string | null {
 
 function runBackend(
   root: string,
-  protocol: 'v0' | 'v2',
+  protocol: 'dumb' | 'v0' | 'v2',
   request: IncomingMessage,
   response: ServerResponse,
   children: Set<ChildProcess>,
@@ -231,7 +231,8 @@ function runBackend(
       GIT_CONFIG_KEY_0: 'safe.directory',
       GIT_CONFIG_VALUE_0: '*',
       PATH_INFO: decodeURIComponent(url.pathname),
-      QUERY_STRING: url.search.slice(1),
+      // Asked without a service it hands out files, as a plain web server would.
+      QUERY_STRING: protocol === 'dumb' ? '' : url.search.slice(1),
       REQUEST_METHOD: request.method ?? 'GET',
       CONTENT_TYPE: request.headers['content-type'] ?? '',
       ...(request.headers['content-length'] === undefined
