@@ -64,7 +64,15 @@ own_line() {
   echo "$line"
 }
 
-# Everything stands under one folder, which is removed as a whole: it has to be ours.
+# The demo folder is removed as a whole, so it has to be one that was made here (or nothing yet). A
+# controller whose folder was removed under its feet writes its state anew.
+is_ours() {
+  local holds
+  if [ ! -e "$demo" ] || [ -e "$demo/.pointsman-demo" ]; then return 0; fi
+  holds=$(ls -A -- "$demo")
+  [ -z "$holds" ] || [ "$holds" = state ]
+}
+
 check_folder() {
   local folder=$demo
   case $demo in /*) ;; *) usage_error "the demo folder must be an absolute path, not '$demo'" ;; esac
@@ -73,7 +81,7 @@ check_folder() {
   if [[ $demo =~ [^A-Za-z0-9/._+@=,~-] ]]; then
     fail "'$demo' has a character that could mean something in nginx's configuration; name a plainer folder with --dir"
   fi
-  if [ -e "$demo" ] && [ ! -e "$demo/.pointsman-demo" ] && [ -n "$(ls -A -- "$demo")" ]; then
+  if ! is_ours; then
     fail "$demo holds something that is not from here; name another folder with --dir"
   fi
   # nginx's workers are another user, and have to get through to the switch files.
@@ -320,7 +328,7 @@ show_failure() {
     section 'status'
     pointsman status || true
     section "the end of $demo/controller.log"
-    tail -n 20 "$demo/controller.log" || true
+    tail -n 10 "$demo/controller.log" | cut -c 1-500 || true
     section 'what to do'
     if [ -z "$(controller)" ]; then
       say "The controller has ended; the log says why."

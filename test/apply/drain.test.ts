@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { Drains } from '../../src/apply/drain.js';
+import { silentLogger } from '../../src/log.js';
+import type { Journal, JournalEntry } from '../../src/record/port.js';
+import { ManualClock, settle } from '../support/manual-clock.js';
+
+/** Drains over a count that the test sets. */
+function world(count: { value: number | null }) {
+  const clock = new ManualClock();
+  const records: JournalEntry[] = [];
+  const drained: string[] = [];
+  let openBarrier = (): void => undefined;
+  const barrier = new Promise<void>((resolve) => (openBarrier = resolve));
+  const journal = { append: async (entry: JournalEntry) => void records.push(entry) } as unknown as Journal;
+  const router = {
+    barrier: (signal: AbortSignal) =>
+      Promise.race([
+        barrier,
+        new Promise<void>((_, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+        ),
+      ]),
+    inFlight: async () => count.value,
+  };
+  const drains = new Drains({ router, journal, clock, log: silentLogger }, (project) =>
+    drained.push(project),
+  );
+  return { clock, records, drained, drains, openBarrier };
+}
+
+const request = {
+  project: 'shop',
+  slot: 'blue',
+  revision: 'A',
+  upstream: '10.0.0.2:3000',
+  drainMs: 30_000,
+} as const;
+
+describe('Drains', () => {
+  it('is done as soon as nothing is in flight, and not before every worker has turned', async () => {
+    const { clock, records, drained, drains, openBarrier } = world({ value: 0 });
+    drains.start(request);
+    await clock.advance(5_000);
+    expect(drained).toEqual([]);
+    openBarrier();
+    await clock.advance(0);
+    expect(drained).toEqual(['shop']);
+    expect(records).toEqual([
+      {
+        type: 'previous',
+        project: 'shop',
+        revision: 'A',
+        detail: { event: 'drained', slot: 'blue', inFlight: 0 },
+      },
+    ]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('waits for requests in flight and tells how many there are', async () => {
+    const count = { value: 2 as number | null };
+    const { clock, drained, drains, openBarrier } = world(count);
+    openBarrier();
+    drains.start(request);
+    await clock.advance(1_000);
+    expect(drains.state('shop')).toEqual({ slot: 'blue', inFlight: 2 });
+    count.value = 0;
+    await clock.advance(200);
+    expect(drained).toEqual(['shop']);
+    expect(drains.active).toBe(0);
+  });
+
+  it('ends after drainMs whatever is in flight', async () => {
+    const { clock, records, drained, drains, openBarrier } = world({ value: 3 });
+    openBarrier();
+    drains.start(request);
+    await clock.advance(29_999);
+    expect(drained).toEqual([]);
+    await clock.advance(1);
+    expect(drained).toEqual(['shop']);
+    expect(records).toMatchObject([{ detail: { inFlight: 3 } }]);
+  });
+
+  it('waits the full time where connections cannot be seen', async () => {
+    const { clock, drained, drains, openBarrier } = world({ value: null });
+    openBarrier();
+    drains.start(request);
+    await clock.advance(29_000);
+    expect(drained).toEqual([]);
+    await clock.advance(1_000);
+    expect(drained).toEqual(['shop']);
+  });
+
+  it('says nothing when it is cancelled', async () => {
+    const { clock, records, drained, drains } = world({ value: 1 });
+    drains.start(request);
+    await settle();
+    await drains.cancel('shop');
+    expect(drains.active).toBe(0);
+    expect({ records, drained }).toEqual({ records: [], drained: [] });
+    expect(clock.pending).toBe(0);
+  });
+});
