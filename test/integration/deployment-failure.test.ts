@@ -192,7 +192,7 @@ describe('attempts', () => {
   afterEach(async () => scenario.cleanup());
 
   it('come again with backoff up to retries.attempts, and from the beginning after `retry`', async () => {
-    const retries = { attempts: 3, backoff: '400ms', maxBackoff: '600ms' };
+    const retries = { attempts: 3, backoff: '500ms', maxBackoff: '2s' };
     scenario = await createScenario({ counted: true, settings: { retries } });
     const shop = scenario.name('shop');
     const application = await scenario.application('shop', { exitAtStart: 5 });
@@ -216,8 +216,8 @@ describe('attempts', () => {
     ]);
     const backoffs = first.map(({ last }) => Date.parse(last.detail.nextRetryAt ?? '') - Date.parse(last.at));
     for (const [index, [least, most]] of [
-      [310, 500],
-      [470, 740],
+      [300, 610],
+      [700, 1_210],
     ].entries()) {
       expect(backoffs[index]).toBeGreaterThan(least ?? 0);
       expect(backoffs[index]).toBeLessThan(most ?? 0);

@@ -20,7 +20,7 @@ async function buildProcesses(): Promise<readonly string[]> {
 
 /** A version whose build takes ten minutes. Resolves to the commit. */
 async function commitEndlessBuild(application: Application): Promise<string> {
-  const dockerfile = `FROM node:base\nRUN echo ${scenario.folder}/endless-build; sleep 600\n`;
+  const dockerfile = `FROM node:base\nRUN echo ${scenario.folder}/endless-build; sleep 600; echo never\n`;
   return application.commit({ Dockerfile: dockerfile, 'version.txt': 'endless\n' });
 }
 
