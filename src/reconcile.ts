@@ -57,6 +57,7 @@ export async function reconcile(
       stopping,
       attempt,
       report: (progress) => listener.progress(project, progress),
+      showObserved: () => showObserved(view, deps, listener),
     };
     const outcome = await applySteps(view.plan.steps, context);
     if (outcome.kind === 'changed') continue;
@@ -64,6 +65,18 @@ export async function reconcile(
     const last = { ...view, waiting };
     listener.view(project, last);
     return last;
+  }
+}
+
+/** Traffic moves in the middle of a deployment, and status says where it goes (SPEC section 7). */
+async function showObserved(view: PassView, deps: ReconcileDeps, listener: PassListener): Promise<void> {
+  const { project } = view.input;
+  try {
+    const observed = await deps.look(() => observeProject(project, deps));
+    const memory = deps.journal.memory.project(project);
+    listener.view(project, { ...view, input: { ...view.input, observed, memory } });
+  } catch (error) {
+    deps.log.warn({ project, error: messageOf(error) }, 'status lags behind');
   }
 }
 

@@ -17,10 +17,27 @@ export class Lanes {
     };
   }
 
-  /** Runs `work` when its lane has a place. Rejects with the signal's reason when aborted while it waits. */
+  /**
+   * Runs `work` when its lane has a place. Rejects with the signal's reason when aborted while it waits.
+   * Once it runs, only the work itself decides what an abort means: the place is taken until it has ended.
+   */
   async run<T>(lane: Lane | null, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (lane === null) return work();
-    return this.#queues[lane].add(work, { signal });
+    // The queue gives up on work that runs already, which would then go on behind everybody's back.
+    const waiting = new AbortController();
+    const leave = (): void => waiting.abort(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      return await this.#queues[lane].add(
+        () => {
+          signal.removeEventListener('abort', leave);
+          return work();
+        },
+        { signal: waiting.signal },
+      );
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
   }
 }

@@ -156,6 +156,7 @@ async function moveTraffic(
     await runtime.setRestartPolicy(left.id, 'no');
     drainLeft(context, leaving, left, identity.spec.rollout.drainMs);
   }
+  await context.showObserved();
 }
 
 function drainLeft(context: PassContext, slot: Slot, left: ContainerFacts, drainMs: number): void {

@@ -89,14 +89,19 @@ function planWanted(input: PlanInput): Plan {
   ];
   const crash = crashLoop(input);
   const blocked = deployment.blocked ?? crash;
+  const isDone = deployment.step === null && isServed(input) && !steps.some(isRouteChange);
   return {
     project: input.project,
     steps,
-    state:
-      blocked !== null ? 'failed' : deployment.step !== null || !isServed(input) ? 'progressing' : 'live',
+    state: blocked !== null ? 'failed' : isDone ? 'live' : 'progressing',
     blocked,
     wakeAt: earliest(deployment.wakeAt, lettingGo.wakeAt),
   };
+}
+
+/** What the manifest asks for is not reachable before its route is. */
+function isRouteChange(step: Step): boolean {
+  return step.kind === 'site' && !step.drift;
 }
 
 /** Another revision is wanted by now: should the failed one be wanted again, it gets a fresh start. */

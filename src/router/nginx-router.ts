@@ -247,6 +247,7 @@ export class NginxRouter implements Router {
     this.#lastReload = this.#deps.clock.monotonic();
     await this.#nginx.reload(generation, signal);
     this.#lastReload = this.#deps.clock.monotonic();
+    this.#deps.log.info({ generation }, 'nginx reloaded');
   }
 
   async #prepareFolders(): Promise<void> {

@@ -307,7 +307,7 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
       want: want('A', { project: { ...project, route: { ...project.route, domains: ['new.example.com'] } } }),
     }),
     ['site'],
-    'live',
+    'progressing',
   ],
   [
     'leaves the route alone until its own revision is live',

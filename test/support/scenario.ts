@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import { ensureBaseImage } from './base-image.js';
 import { startClient, type Client } from './client.js';
 import { startController, type Controller, type KillAt } from './controller.js';
 import { cleanInstance, engine, leaks } from './engine.js';
+import { effectOf, proxyEngine, type EngineProxy } from './engine-proxy.js';
 import { makeRepository } from './git.js';
 import { freePorts } from './ports.js';
 import { endProcess, processesOf } from './processes.js';
@@ -28,6 +29,8 @@ export type Fields = { readonly [key: string]: unknown };
 export interface ScenarioOptions {
   /** Merged over the settings of the scenario. */
   readonly settings?: Fields;
+  /** The controller reaches the engine through a proxy, and `effects` tells what it did there. */
+  readonly counted?: boolean;
 }
 
 export async function createScenario(options: ScenarioOptions = {}): Promise<Scenario> {
@@ -39,7 +42,8 @@ export async function createScenario(options: ScenarioOptions = {}): Promise<Sce
   const config = new Repository(await makeRepository(join(folder, 'config')));
   await config.commit({ 'README.md': 'A config repository.\n' }, 'Begin');
   const [listen, verify] = await freePorts(2);
-  const scenario = new Scenario(folder, config, { listen, verify });
+  const proxy = options.counted === true ? await proxyEngine() : null;
+  const scenario = new Scenario(folder, config, { listen, verify }, proxy);
   await mkdir(scenario.stateDir);
   await mkdir(join(folder, 'secrets'), { mode: 0o700 });
   await scenario.writeSettings(options.settings ?? {});
@@ -73,6 +77,7 @@ export class Scenario {
     readonly folder: string,
     readonly config: Repository,
     readonly ports: { readonly listen: number; readonly verify: number },
+    readonly proxy: EngineProxy | null = null,
   ) {
     this.stateDir = join(folder, 'state');
     this.secretsDir = join(folder, 'secrets');
@@ -95,7 +100,10 @@ export class Scenario {
       configRepo: { url: this.config.path, interval: '1s' },
       stateDir: this.stateDir,
       // 16 of the 4,096 networks that the pool of tests has room for, by chance; neighbours are left alone.
-      docker: { addressPool: `10.214.${Number.parseInt(this.id.slice(0, 2), 16)}.0/24` },
+      docker: {
+        addressPool: `10.214.${Number.parseInt(this.id.slice(0, 2), 16)}.0/24`,
+        ...(this.proxy !== null && { socket: this.proxy.socket }),
+      },
       nginx: {
         mode: 'managed',
         listen: [`127.0.0.1:${this.ports.listen}`],
@@ -222,10 +230,29 @@ export class Scenario {
       .map(({ Action, Actor }) => `${Action} ${Actor.Attributes.name}`);
   }
 
+  /** What the controllers changed in the engine so far: `build`, `create pointsman-shop-1f2e3d-blue`, `start 1f2e…`. */
+  effects(): readonly string[] {
+    if (this.proxy === null) throw new Error('create the scenario with `counted: true`');
+    return this.proxy.requests.map(effectOf).filter((effect) => effect !== null);
+  }
+
+  /** What stands behind the effects that were there before: `effects` of that moment. */
+  effectsSince(before: readonly string[]): readonly string[] {
+    return this.effects().slice(before.length);
+  }
+
+  /** Pids of the nginx workers: a reload changes every one of them. */
+  async nginxWorkers(): Promise<readonly string[]> {
+    const master = (await readFile(join(this.stateDir, 'nginx', 'nginx.pid'), 'utf8')).trim();
+    const children = await readFile(`/proc/${master}/task/${master}/children`, 'utf8');
+    return children.trim().split(' ').sort();
+  }
+
   /** Ends and removes everything, then fails when something is left or the log was not JSON lines. */
   async cleanup(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.stop()));
     await Promise.all(this.#controllers.map((controller) => controller.kill()));
+    await this.proxy?.cut();
     // nginx outlives its controller.
     for (const { pid } of await processesOf(this.folder)) await endProcess(pid);
     await cleanInstance(this.instance, [...this.#projects]);

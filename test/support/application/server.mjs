@@ -1,5 +1,6 @@
 // Answers every path with its version and the digest of what it was sent.
 //   ?ms=500   answers that much later
+//   an upgrade request is answered with 101 and the version, and then each byte is sent back
 //   /healthz  what probes ask    /env  its environment    /stream?ms=  one byte, and the rest later
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -47,6 +48,17 @@ const server = createServer((request, response) => {
     console.error(error);
     response.destroy();
   });
+});
+
+server.on('upgrade', (request, socket) => {
+  const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = createHash('sha1').update(key).digest('base64');
+  socket.on('error', () => undefined);
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n` +
+      `sec-websocket-accept: ${accept}\r\nx-version: ${version}\r\n\r\n`,
+  );
+  socket.pipe(socket);
 });
 
 await delay(behaviour.listenAfterMs ?? 0);
