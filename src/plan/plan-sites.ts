@@ -28,40 +28,60 @@ export interface HeldChange {
  * project that the manifests give it to is ready to take it. What cannot go now is held with its reason.
  */
 export function planSites(input: SitesInput): SitesPlan {
-  const owners = new Map(
-    input.sites.flatMap(({ project, route }) => route.domains.map((domain) => [domain, project] as const)),
-  );
   const batch = new Map([...input.wanted].sort(([a], [b]) => (a < b ? -1 : 1)));
   const held = new Map<string, HeldChange>();
-  for (let changed = true; changed;) {
-    changed = false;
-    for (const [project, site] of batch) {
-      const obstacle = obstacleTo(project, site, batch, owners, input);
-      if (obstacle === null) continue;
-      batch.delete(project);
-      held.set(project, { project, ...obstacle });
-      changed = true;
+  const hold = (change: HeldChange): void => {
+    batch.delete(change.project);
+    held.set(change.project, change);
+  };
+  // What the owner or the heir of a domain holds up can never go; two that ask for one domain come after
+  // it, so that nobody makes room for a rival that cannot go itself.
+  for (;;) {
+    const obstacle = first(batch, (project) => obstacleTo(project, batch, input));
+    const next = obstacle ?? first(batch, (project) => rivalOf(project, batch, input));
+    if (next === null) break;
+    hold(next);
+  }
+  for (let again = true; again;) {
+    again = false;
+    for (const project of [...held.keys()].sort()) {
+      const more = new Map([...batch, [project, input.wanted.get(project) ?? null]]);
+      if (
+        obstacleTo(project, more, input) !== null ||
+        first(more, (each) => rivalOf(each, more, input)) !== null
+      )
+        continue;
+      batch.set(project, input.wanted.get(project) ?? null);
+      held.delete(project);
+      again = true;
     }
   }
-  return { changes: [...batch].map(([project, site]) => ({ project, site })), held: [...held.values()] };
+  const byProject = (a: { readonly project: string }, b: { readonly project: string }): number =>
+    a.project < b.project ? -1 : 1;
+  return {
+    changes: [...batch].map(([project, site]) => ({ project, site })).sort(byProject),
+    held: [...held.values()].sort(byProject),
+  };
 }
 
-function obstacleTo(
-  project: string,
-  site: Site | null,
-  batch: ReadonlyMap<string, Site | null>,
-  owners: ReadonlyMap<string, string>,
-  { sites, claims }: SitesInput,
-): Pick<HeldChange, 'domain' | 'holder'> | null {
-  const takes = site?.route.domains ?? [];
+type Batch = ReadonlyMap<string, Site | null>;
+type Obstacle = Pick<HeldChange, 'domain' | 'holder'>;
+
+function first(batch: Batch, look: (project: string) => Obstacle | null): HeldChange | null {
+  for (const project of batch.keys()) {
+    const obstacle = look(project);
+    if (obstacle !== null) return { project, ...obstacle };
+  }
+  return null;
+}
+
+/** A domain that its owner keeps, or one to give up whose heir does not take it yet. */
+function obstacleTo(project: string, batch: Batch, { sites, claims }: SitesInput): Obstacle | null {
+  const takes = batch.get(project)?.route.domains ?? [];
   for (const domain of takes) {
-    const owner = owners.get(domain);
-    if (owner !== undefined && owner !== project && !givesUp(owner, domain, batch))
-      return { domain, holder: owner };
-    const rival = [...batch].find(
-      ([other, theirs]) => other < project && theirs?.route.domains.includes(domain) === true,
-    );
-    if (rival !== undefined) return { domain, holder: rival[0] };
+    const owner = sites.find((site) => site.project !== project && site.route.domains.includes(domain));
+    if (owner !== undefined && !givesUp(owner.project, domain, batch))
+      return { domain, holder: owner.project };
   }
   const has = sites.find((each) => each.project === project)?.route.domains ?? [];
   for (const domain of has.filter((each) => !takes.includes(each))) {
@@ -72,7 +92,20 @@ function obstacleTo(
   return null;
 }
 
-function givesUp(owner: string, domain: string, batch: ReadonlyMap<string, Site | null>): boolean {
+/** Another change of the batch that takes a domain of this one and goes before it: by claim, then by name. */
+function rivalOf(project: string, batch: Batch, { claims }: SitesInput): Obstacle | null {
+  for (const domain of batch.get(project)?.route.domains ?? []) {
+    const claimant = claims.get(domain);
+    for (const [other, site] of batch) {
+      if (other === project || site?.route.domains.includes(domain) !== true) continue;
+      if (claimant === project) continue;
+      if (claimant === other || other < project) return { domain, holder: other };
+    }
+  }
+  return null;
+}
+
+function givesUp(owner: string, domain: string, batch: Batch): boolean {
   const change = batch.get(owner);
   return change !== undefined && change?.route.domains.includes(domain) !== true;
 }

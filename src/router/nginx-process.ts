@@ -14,6 +14,8 @@ const commandTimeoutMs = 120_000;
 const startTimeoutMs = 15_000;
 const reloadTimeoutMs = 60_000;
 const pollMs = 10;
+/** Instead of a barrier where workers cannot be seen: a turn of a worker's event loop takes far less. */
+const blindBarrierMs = 1_000;
 
 export interface NginxProgram {
   readonly binary: string;
@@ -72,6 +74,8 @@ export class NginxProcess {
     const worker = await this.#worker();
     const parent = worker === null ? null : await parentOf(worker);
     if (parent === null) return null;
+    // Another managed nginx may hold our verify address: its master is none of our business.
+    if (this.deps.settings.mode === 'managed') return (await this.#isOurMaster(parent)) ? parent : null;
     return (await commandLine(parent))?.includes('nginx: master process') === true ? parent : null;
   }
 
@@ -114,10 +118,14 @@ export class NginxProcess {
     if (this.deps.settings.mode === 'managed') {
       const master = await this.master();
       if (master === null) throw new PointsmanError('NginxUnavailable', 'nginx is not running');
-      process.kill(master, 'SIGHUP');
+      tryKill(master, 'SIGHUP');
     } else {
       const { ok, output } = await this.command(['-c', this.deps.program.mainConf, '-s', 'reload']);
-      if (!ok) throw new PointsmanError('NginxUnavailable', `nginx -s reload: ${lastError(output)}`);
+      if (!ok)
+        throw new PointsmanError(
+          'NginxUnavailable',
+          `nginx -s reload: ${lastError(output)}: is the machine's nginx running (systemctl start nginx)?`,
+        );
     }
     if (!(await this.#waitForGeneration(generation, reloadTimeoutMs, since, signal))) {
       throw await this.#explain(await this.errorsSince(since));
@@ -145,11 +153,13 @@ export class NginxProcess {
   /**
    * Resolves when every worker has ended the turn of its event loop that it was in: it has been seen
    * waiting for events, or it is gone. A request that chose its slot before the call has connected then,
-   * because both happen in one turn. Where /proc shows no workers, each has to answer a fresh connection.
+   * because both happen in one turn. Where /proc shows no workers (another PID namespace, or nginx is
+   * down) nothing better than waiting is left.
    */
   async barrier(signal: AbortSignal): Promise<void> {
     const { clock } = this.deps;
     let waiting = await this.workers();
+    if (waiting.length === 0) return clock.sleep(blindBarrierMs, signal);
     for (;;) {
       signal.throwIfAborted();
       const states = await Promise.all(waiting.map((pid) => stateOf(pid)));
@@ -243,7 +253,7 @@ export class NginxProcess {
 
   async #explain(output: string): Promise<PointsmanError> {
     const line = lastError(output);
-    const taken = /bind\(\) to (\S+) failed \(98:/.exec(output)?.[1];
+    const taken = /bind\(\) to (\S+) failed \(98:/.exec(output)?.[1] ?? (await this.#verifyTaken());
     if (taken !== undefined) {
       const [, port] = splitAddress(taken);
       const holder = await listenerOf(port).catch(() => null);
@@ -261,10 +271,22 @@ export class NginxProcess {
         `nginx may not listen on ${denied}: ports below 1024 need root; run as root, or change nginx.listen`,
       );
     }
+    const { mode, confDir } = this.deps.settings;
+    const silent =
+      mode === 'managed'
+        ? `it does not say why, see ${this.#errorLog}`
+        : `does ${this.deps.program.mainConf} include ${confDir}/*.conf? Its own error log may say more`;
     return new PointsmanError(
       'NginxUnavailable',
-      `nginx does not take its configuration: ${line === '' ? 'it does not say why' : line}`,
+      `nginx does not take its configuration: ${line === '' ? silent : line}`,
     );
+  }
+
+  /** The verify address when something else than nginx listens there. */
+  async #verifyTaken(): Promise<string | undefined> {
+    const { verify } = this.deps.settings;
+    const holder = await listenerOf(splitAddress(verify)[1]).catch(() => null);
+    return holder === null || holder.command.startsWith('nginx:') ? undefined : verify;
   }
 }
 

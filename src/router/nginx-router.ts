@@ -86,6 +86,7 @@ export class NginxRouter implements Router {
     return this.#inTurn(async () => {
       if (changes.length === 0) return [];
       await this.#prepareFolders();
+      await this.#sites.mendDamaged();
       const { good, outcomes } = await sortOut(this.#sites, changes);
       if (good.length === 0) return outcomes;
       try {
@@ -158,6 +159,7 @@ export class NginxRouter implements Router {
       verify: settings.nginx.verify,
       clock,
       isForeign: (path) => this.#sites.isForeign(path),
+      hasMaster: async () => settings.nginx.mode === 'system' || (await this.#nginx.master()) !== null,
       onChange,
     });
     this.#watch = watch;
@@ -187,6 +189,7 @@ export class NginxRouter implements Router {
   async #settle(signal: AbortSignal): Promise<readonly string[]> {
     const { settings } = this.#deps;
     const repaired: string[] = [];
+    await this.#checkWorkersSee();
     const onDisk = await this.#sites.generation();
     let generation = onDisk;
     if (onDisk === null || !(await this.#sites.isIntact(onDisk))) {
@@ -210,7 +213,6 @@ export class NginxRouter implements Router {
       await this.#reload(generation ?? '', signal);
       repaired.push('nginx had another configuration');
     }
-    await this.#checkWorkersSee();
     return repaired;
   }
 

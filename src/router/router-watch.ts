@@ -10,12 +10,15 @@ import { splitAddress } from './verify.js';
 
 /** Before the next try to connect to an nginx that went away. */
 const reconnectMs = 250;
+/** The death of the master alone closes no connection: its workers serve on. Looking reads two files of /proc. */
+const lookEveryMs = 1_000;
 
 /** Sees that nginx's files change under our feet, and that nginx goes away. */
 export class RouterWatch {
   #files: FSWatcher | null = null;
   #socket: Socket | null = null;
   #cancelReconnect: () => void = () => undefined;
+  #cancelLook: () => void = () => undefined;
   #closed = false;
 
   constructor(
@@ -24,6 +27,8 @@ export class RouterWatch {
       readonly verify: string;
       readonly clock: Clock;
       readonly isForeign: (path: string) => Promise<boolean>;
+      /** False when nginx's master process, which we started, is gone. */
+      readonly hasMaster: () => Promise<boolean>;
       /** The project whose files changed; null for everything else. */
       readonly onChange: (project: string | null) => void;
     },
@@ -45,11 +50,13 @@ export class RouterWatch {
     files.on('all', (_event, path) => void this.#onFile(path));
     await new Promise<void>((resolve) => files.once('ready', resolve));
     this.#hold();
+    this.#lookLater();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelReconnect();
+    this.#cancelLook();
     this.#socket?.destroy();
     await this.#files?.close();
   }
@@ -62,6 +69,17 @@ export class RouterWatch {
     else if (path === layout.main || path === layout.shared) {
       if (await isForeign(path).catch(() => true)) onChange(null);
     } else if (path === layout.sites || path === layout.switches || path === layout.root) onChange(null);
+  }
+
+  #lookLater(): void {
+    this.#cancelLook = this.deps.clock.timer(lookEveryMs, () => void this.#look());
+  }
+
+  async #look(): Promise<void> {
+    const there = await this.deps.hasMaster().catch(() => false);
+    if (this.#closed) return;
+    if (!there) this.deps.onChange(null);
+    this.#lookLater();
   }
 
   /** An idle connection to nginx: its end is the news that nginx is gone, or reloaded. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PointsmanError } from '../errors.js';
+import { PointsmanError, messageOf } from '../errors.js';
 import { removeFile, replaceFile } from '../files.js';
 import type { Settings } from '../settings/settings.js';
 import type { Layout } from './layout.js';
@@ -83,10 +83,22 @@ export class SiteFiles {
     return expected === undefined || (await this.#text(path)) !== expected;
   }
 
-  /** Writes main and shared file for what is on disk. Resolves to the new generation. */
+  /**
+   * Writes main and shared file for what is on disk. Resolves to the new generation.
+   * @throws PointsmanError NginxUnavailable when the machine's nginx cannot take it (system mode): all is as before then
+   */
   async writeSurroundings(): Promise<string> {
+    const { layout, settings } = this.deps;
     const generation = newGeneration();
+    const before = await this.#text(layout.shared);
     await this.#write(await this.#surroundings(generation, await this.sites()));
+    if (settings.mode === 'managed') return generation;
+    try {
+      await this.#testMachine([]);
+    } catch (error) {
+      await (before === null ? removeFile(layout.shared) : replaceFile(layout.shared, before, 0o644));
+      throw new PointsmanError('NginxUnavailable', messageOf(error), { cause: error });
+    }
     return generation;
   }
 
@@ -95,16 +107,27 @@ export class SiteFiles {
    * serve; the controller writes them anew. Resolves to their projects.
    */
   async setDamagedAside(): Promise<readonly string[]> {
-    const damaged: string[] = [];
+    const damaged = [...(await this.mendDamaged())];
     for (const project of await this.projects()) {
-      const { site, intact } = await this.read(project);
+      const { site } = await this.read(project);
       const path = siteFile(this.deps.layout, project);
-      if (intact) continue;
-      if (site === null) await rename(path, `${path}.damaged`);
-      else await replaceFile(path, this.#render(site), fileMode);
+      if (site !== null) continue;
+      await rename(path, `${path}.damaged`);
       damaged.push(project);
     }
     return damaged;
+  }
+
+  /** Writes those anew that still say what they are, so that one project's broken file refuses no other's. */
+  async mendDamaged(): Promise<readonly string[]> {
+    const mended: string[] = [];
+    for (const project of await this.projects()) {
+      const { site, intact } = await this.read(project);
+      if (intact || site === null) continue;
+      await replaceFile(siteFile(this.deps.layout, project), this.#render(site), fileMode);
+      mended.push(project);
+    }
+    return mended;
   }
 
   /** Tests the whole configuration with these changes. Null: nginx takes it; otherwise why not. */
@@ -170,6 +193,8 @@ export class SiteFiles {
         await this.#write(
           new Map([[layout.main, this.#main(layout.shared, nameCount(growing), layout.pid)]]),
         );
+      // Before the sites: after a crash between them the generations differ, and the next start reloads.
+      await this.#write(new Map([[layout.shared, this.#shared(generation)]]));
       for (const { project, site } of ordered) {
         const path = siteFile(layout, project);
         await (site === null ? removeFile(path) : replaceFile(path, this.#render(site), fileMode));
@@ -192,17 +217,28 @@ export class SiteFiles {
 
   async #surroundings(generation: string, sites: readonly Site[]): Promise<ReadonlyMap<string, string>> {
     const { layout, settings } = this.deps;
-    const shared = renderShared(settings, layout, { generation, sites: null });
-    const files = new Map([[layout.shared, shared]]);
+    const files = new Map([[layout.shared, this.#shared(generation)]]);
     if (settings.mode === 'managed')
       files.set(layout.main, this.#main(layout.shared, nameCount(sites), layout.pid));
     return files;
   }
 
+  #shared(generation: string): string {
+    return renderShared(this.deps.settings, this.deps.layout, { generation, sites: null });
+  }
+
   async #write(files: ReadonlyMap<string, string>): Promise<void> {
     this.#expected = new Map([...this.#expected, ...files]);
-    for (const [path, text] of files)
-      if ((await this.#text(path)) !== text) await replaceFile(path, text, 0o644);
+    for (const [path, text] of files) {
+      if ((await this.#text(path)) === text) continue;
+      await replaceFile(path, text, 0o644).catch((error: unknown) => {
+        throw new PointsmanError(
+          'NginxUnavailable',
+          `${path} cannot be written: ${messageOf(error)}; make the folder, let the controller write there, or change nginx.confDir`,
+          { cause: error },
+        );
+      });
+    }
   }
 
   #main(shared: string, names: number, pid: string): string {

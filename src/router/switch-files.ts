@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir } from 'node:fs/promises';
 import { PointsmanError, messageOf } from '../errors.js';
 import { removeFile, replaceFile } from '../files.js';
 import type { Slot } from '../manifest/project.js';
@@ -44,7 +44,9 @@ export class SwitchFiles {
   }
 
   async write(record: SwitchRecord): Promise<void> {
-    await mkdir(this.layout.switches, { recursive: true, mode: searchable });
+    // The folder may be gone, and the umask may be strict: nginx's workers have to see through it.
+    if ((await mkdir(this.layout.switches, { recursive: true, mode: searchable })) !== undefined)
+      await chmod(this.layout.switches, searchable);
     await replaceFile(
       switchFile(this.layout, record.project, record.slot),
       `${JSON.stringify(record)}\n`,
@@ -58,8 +60,8 @@ export class SwitchFiles {
 
   /**
    * Traffic moves at the create of green or at the unlink of green. Between a change and the removal of
-   * the other file every worker ends its turn, so that no request finds neither file. When nginx does
-   * not say afterwards what the files say, they are put back.
+   * the other file every worker ends its turn, so that no request finds neither file. When a worker
+   * stalls, or nginx does not say afterwards what the files say, they are put back.
    * @throws PointsmanError SwitchFailed
    */
   async switchTo(record: SwitchRecord, signal: AbortSignal): Promise<void> {
@@ -67,9 +69,9 @@ export class SwitchFiles {
     const other = otherSlot(slot);
     const before = (await this.read(project))[other];
     await this.write(record);
-    await this.nginx.barrier(signal);
-    if (slot === 'blue') await this.#remove(project, other);
     try {
+      await this.nginx.barrier(signal);
+      if (slot === 'blue') await this.#remove(project, other);
       await this.#expect(project, slot, signal);
     } catch (error) {
       await this.#putBack(project, slot, before);
