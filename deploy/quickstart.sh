@@ -348,8 +348,8 @@ shown_pointsman() {
 show_lines_to_try() {
   local app=$demo/hello next commit
   next=$(($(tr -dc '0-9' <"$app/version.txt" | head -c 6 || true) + 1))
-  commit=$(printf 'echo %s > %q && git -C %q commit -qam %q' "$next" "$app/version.txt" "$app" "Version $next")
-  if [ -n "$as_root" ]; then commit="sudo sh -c $(printf '%q' "$commit")"; fi
+  commit=$(printf 'echo %s > %q && git -C %q commit -qam "Version %s"' "$next" "$app/version.txt" "$app" "$next")
+  if [ -n "$as_root" ]; then commit="sudo sh -c '$commit'"; fi
   cat <<TEXT
 
 Live:
