@@ -31,6 +31,7 @@ import type { ContainerRuntime, RuntimeEvent } from './runtime/port.js';
 import type { Settings } from './settings/settings.js';
 import { Timers } from './timers.js';
 import { WorkQueue } from './work-queue.js';
+import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 
 /** Projects looked at at the same time: the engine answers a filtered list in about 1 ms. */
@@ -87,6 +88,8 @@ export class Controller {
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
     const { clock, log, desired } = deps;
+    // Every project in hand listens to it; node warns from eleven listeners on.
+    setMaxListeners(0, this.#stopping.signal);
     this.#apply = deps.apply({ trigger: (project) => this.#trigger(project), claims: () => desired.claims });
     this.#exits = new CrashCounter(clock);
     this.#timers = new Timers(clock, (project) => this.#trigger(project));
@@ -227,9 +230,12 @@ export class Controller {
   /** What is wanted of these may have changed: a deployment in hand may be superseded. */
   #triggerDesired(projects: Iterable<string>): void {
     for (const project of projects) {
+      // A pass that begins only now looks after the change anyway.
+      const slot = this.#attempts.get(project);
       this.#trigger(project);
-      const attempt = this.#attempts.get(project)?.current;
-      if (attempt !== null && attempt !== undefined) this.#background(this.#supersede(project));
+      if (slot === undefined) continue;
+      slot.changed = true;
+      if (slot.current !== null) this.#background(this.#supersede(project));
     }
   }
 
@@ -243,7 +249,7 @@ export class Controller {
 
   async #pass(project: string): Promise<void> {
     const { status, log } = this.#deps;
-    const attempt = this.#attempts.get(project) ?? { current: null };
+    const attempt = this.#attempts.get(project) ?? { current: null, changed: false };
     this.#attempts.set(project, attempt);
     try {
       const view = await reconcile(project, this.#reconcileDeps, attempt, status, this.#stopping.signal);

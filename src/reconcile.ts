@@ -47,6 +47,7 @@ export async function reconcile(
 ): Promise<PassView> {
   for (let round = 1; ; round += 1) {
     stopping.throwIfAborted();
+    attempt.changed = false;
     const view = await deps.look(() => lookAndPlan(project, deps, stopping));
     listener.view(project, view);
     if (view.plan.steps.length === 0 || round > mostRounds) return view;

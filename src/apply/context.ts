@@ -125,4 +125,6 @@ function describe(want: Want): string {
 /** Holds the attempt in hand, if any. */
 export interface AttemptSlot {
   current: Attempt | null;
+  /** Something else may be wanted since this round of the pass looked: no deployment begins before the next look. */
+  changed: boolean;
 }

@@ -42,7 +42,9 @@ function laneOf(phase: DeployPhase, step: DeployStep): Lane | null {
   return warm || phase === 'clearing' || phase === 'routing' ? null : 'deployments';
 }
 
+/** Does nothing when something newer may be wanted already: the next round looks again. */
 export async function deploy(step: DeployStep, context: PassContext): Promise<void> {
+  if (context.attempt.changed) return;
   const attempt = new Attempt(step.target.revision, context.stopping);
   context.attempt.current = attempt;
   try {

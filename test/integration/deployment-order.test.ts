@@ -28,7 +28,12 @@ async function goodDockerfile(): Promise<string> {
   return readFile(new URL('../support/application/Dockerfile', import.meta.url), 'utf8');
 }
 
-function untilPhase(controller: Controller, project: string, sourceCommit: string, phase: string): Promise<true> {
+function untilPhase(
+  controller: Controller,
+  project: string,
+  sourceCommit: string,
+  phase: string,
+): Promise<true> {
   return controller.waitFor(`${project} is ${phase} at ${sourceCommit}`, ({ journal }) =>
     journal.some(
       (record) =>
@@ -112,7 +117,9 @@ describe('a newer commit', () => {
     const history = deploymentsOf(journal, shop);
     expect(history.map(({ phases }) => phases.split(' ').at(-1))).toEqual(['active', 'active', 'active']);
     expect(history[1]?.last.detail.phases?.baking).toBeGreaterThanOrEqual(3_900);
-    const begun = journal.find((record) => record.type === 'deployment' && record.deployment === history[2]?.id);
+    const begun = journal.find(
+      (record) => record.type === 'deployment' && record.deployment === history[2]?.id,
+    );
     expect(begun?.seq).toBeGreaterThan(history[1]?.last.seq ?? Infinity);
     expect(previousOf(journal, shop).slice(0, 2)).toEqual(['drained blue', 'retired blue']);
     expect(await client.stop()).toMatchObject({ failed: 0, wrong: 0, reasons: {} });
@@ -135,14 +142,21 @@ describe('a newer commit', () => {
     await untilPhase(controller, shop, reverted, 'baking');
     client.acknowledged('v1');
 
-    expect((await controller.project(shop))?.live).toMatchObject({ slot: 'blue', container: live?.container });
+    await controller.waitFor('status says where traffic goes, in the middle of the bake', ({ status }) => {
+      const { slot, container } = status?.projects[shop]?.live ?? {};
+      return slot === 'blue' && container === live?.container;
+    });
     const journal = await controller.journal();
     expect(deploymentsOf(journal, shop).map(({ phases }) => phases)).toEqual([
       'queued building starting probing switching active',
       'queued building starting probing switching baking cancelled',
       'queued probing switching baking',
     ]);
-    expect(switchesOf(journal, shop)).toEqual(['null→blue deploy', 'blue→green deploy', 'green→blue rollback']);
+    expect(switchesOf(journal, shop)).toEqual([
+      'null→blue deploy',
+      'blue→green deploy',
+      'green→blue rollback',
+    ]);
     expect(scenario.effectsSince(before).filter((effect) => !effect.startsWith('update'))).toEqual([]);
     expect(await client.stop()).toMatchObject({ failed: 0, wrong: 0, reasons: {} });
   });
@@ -189,7 +203,9 @@ describe('projects', () => {
     expect(status.live).toMatchObject({ isRollback: true });
     expect(await scenario.version(shop)).toBe('v1');
     // Nor does a new container of an image that is at hand.
-    const configCommit = await scenario.commitManifest(shop, application, { run: { env: { COLOUR: 'red' } } });
+    const configCommit = await scenario.commitManifest(shop, application, {
+      run: { env: { COLOUR: 'red' } },
+    });
     await controller.waitLive(shop, { configCommit });
     expect(await controller.project(works)).toMatchObject({ state: 'progressing', phase: 'building' });
     expect((await buildProcesses()).length).toBeGreaterThan(0);
@@ -211,10 +227,16 @@ describe('suspend: true', () => {
     const slow = await commitEndlessBuild(application);
     await until(async () => (await buildProcesses()).length > 0, 60_000);
     const configCommit = await scenario.commitManifest(shop, application, { suspend: true });
-    await controller.waitFor('it is suspended', ({ status }) => status?.projects[shop]?.state === 'suspended');
+    await controller.waitFor(
+      'it is suspended',
+      ({ status }) => status?.projects[shop]?.state === 'suspended',
+    );
     await until(async () => (await buildProcesses()).length === 0);
     const history = deploymentsOf(await controller.journal(), shop);
-    expect(history.at(-1)).toMatchObject({ phases: 'queued building cancelled', last: { sourceCommit: slow } });
+    expect(history.at(-1)).toMatchObject({
+      phases: 'queued building cancelled',
+      last: { sourceCommit: slow },
+    });
 
     const before = scenario.effects();
     const files = { Dockerfile: await goodDockerfile(), 'version.txt': 'v3\n' };
@@ -224,7 +246,7 @@ describe('suspend: true', () => {
     await controller.waitFor('its switch file is repaired', ({ journal }) =>
       journal.some((record) => record.type === 'drift' && record.detail.event === 'done'),
     );
-    expect((await scenario.pointsman('sync')).code).toBe(0);
+    await controller.waitLooks();
     expect((await controller.project(shop))?.desired).toMatchObject({ configCommit });
     expect(scenario.effectsSince(before)).toEqual([]);
     expect((await engine.getContainer(live?.container ?? '').inspect()).State.Running).toBe(false);
@@ -245,7 +267,10 @@ describe('suspend: true', () => {
     await untilPhase(controller, shop, second, 'baking');
     await scenario.commitManifest(shop, application, { health: { bake: '3s' }, suspend: true });
     await untilPhase(controller, shop, second, 'active');
-    await controller.waitFor('it is suspended', ({ status }) => status?.projects[shop]?.state === 'suspended');
+    await controller.waitFor(
+      'it is suspended',
+      ({ status }) => status?.projects[shop]?.state === 'suspended',
+    );
     expect(await scenario.version(shop)).toBe('v2');
     const last = deploymentsOf(await controller.journal(), shop).at(-1)?.last;
     expect(last?.detail.phases?.baking).toBeGreaterThanOrEqual(2_900);

@@ -19,7 +19,12 @@ async function expectNothingLost(client: Client): Promise<void> {
   expect(counts.sent).toBeGreaterThan(leastSent);
 }
 
-function untilDrained(controller: Controller, project: string, slot: 'blue' | 'green', times = 1): Promise<true> {
+function untilDrained(
+  controller: Controller,
+  project: string,
+  slot: 'blue' | 'green',
+  times = 1,
+): Promise<true> {
   return controller.waitFor(
     `${slot} is drained`,
     ({ journal }) =>
@@ -56,9 +61,13 @@ describe('a first commit', () => {
     expect(switchesOf(await controller.journal(), shop)).toEqual(['null→blue deploy']);
     const effects = scenario.effects();
     expect(effects.filter((effect) => effect === 'build')).toHaveLength(1);
-    expect(effects.filter((effect) => effect.startsWith('create'))).toEqual([`create pointsman-${shop}-blue`]);
+    expect(effects.filter((effect) => effect.startsWith('create'))).toEqual([
+      `create pointsman-${shop}-blue`,
+    ]);
 
-    const { Config, HostConfig, NetworkSettings } = await engine.getContainer(`pointsman-${shop}-blue`).inspect();
+    const { Config, HostConfig, NetworkSettings } = await engine
+      .getContainer(`pointsman-${shop}-blue`)
+      .inspect();
     expect(Config.Labels).toMatchObject({
       'dev.pointsman.instance': scenario.instance,
       'dev.pointsman.project': shop,
@@ -70,7 +79,11 @@ describe('a first commit', () => {
     });
     expect(HostConfig.RestartPolicy).toMatchObject({ Name: 'unless-stopped' });
     expect(HostConfig.PortBindings ?? {}).toEqual({});
-    expect(Object.values(NetworkSettings.Ports ?? {}).flat().filter(Boolean)).toEqual([]);
+    expect(
+      Object.values(NetworkSettings.Ports ?? {})
+        .flat()
+        .filter(Boolean),
+    ).toEqual([]);
   });
 });
 
@@ -116,7 +129,11 @@ describe('an update and its revert', () => {
       'queued building starting probing switching baking active',
       'queued probing switching baking active',
     ]);
-    expect(switchesOf(journal, shop)).toEqual(['null→blue deploy', 'blue→green deploy', 'green→blue rollback']);
+    expect(switchesOf(journal, shop)).toEqual([
+      'null→blue deploy',
+      'blue→green deploy',
+      'green→blue rollback',
+    ]);
     await expectNothingLost(client);
   });
 
@@ -133,8 +150,13 @@ describe('an update and its revert', () => {
     const sourceCommit = await application.commitVersion('v2');
     await controller.waitLive(shop, { sourceCommit });
     client.acknowledged('v2');
-    await controller.waitFor('blue is retired', ({ journal }) => previousOf(journal, shop).includes('retired blue'));
-    const gone = await engine.getContainer(`pointsman-${shop}-blue`).inspect().catch((error: unknown) => error);
+    await controller.waitFor('blue is retired', ({ journal }) =>
+      previousOf(journal, shop).includes('retired blue'),
+    );
+    const gone = await engine
+      .getContainer(`pointsman-${shop}-blue`)
+      .inspect()
+      .catch((error: unknown) => error);
     expect(gone).toMatchObject({ statusCode: 404 });
     await controller.waitFor(
       'status says so',
@@ -146,14 +168,18 @@ describe('an update and its revert', () => {
     const reverted = await application.revert();
     const third = await controller.waitLive(shop, { sourceCommit: reverted });
     client.acknowledged('v1');
-    await controller.waitFor('green is retired', ({ journal }) => previousOf(journal, shop).includes('retired green'));
+    await controller.waitFor('green is retired', ({ journal }) =>
+      previousOf(journal, shop).includes('retired green'),
+    );
 
     expect(third.live).toMatchObject({ slot: 'blue', image: first.live?.image, isRollback: true });
     expect(third.live?.revision).toBe(first.live?.revision);
     expect(third.live?.container).not.toBe(first.live?.container);
     const effects = scenario.effectsSince(before);
     expect(effects.filter((effect) => effect === 'build')).toEqual([]);
-    expect(effects.filter((effect) => effect.startsWith('create'))).toEqual([`create pointsman-${shop}-blue`]);
+    expect(effects.filter((effect) => effect.startsWith('create'))).toEqual([
+      `create pointsman-${shop}-blue`,
+    ]);
     expect(effects.filter((effect) => effect.startsWith('start'))).toHaveLength(1);
     expect(deploymentsOf(await controller.journal(), shop).at(-1)?.phases).toBe(
       'queued starting probing switching baking active',
@@ -182,7 +208,9 @@ describe('an update and its revert', () => {
     const configCommit = await scenario.config.revert();
     await controller.waitLive(shop, { sourceCommit: v1, configCommit });
     client.acknowledged('v1');
-    expect(scenario.effectsSince(before).filter((effect) => /^(build|create|start)/.test(effect))).toEqual([]);
+    expect(scenario.effectsSince(before).filter((effect) => /^(build|create|start)/.test(effect))).toEqual(
+      [],
+    );
     await expectNothingLost(client);
   });
 });
@@ -217,7 +245,9 @@ describe('requests that are in flight at the switch', () => {
     expect(previousOf(await controller.journal(), shop)).toEqual([]);
     expect(await echo(socket, 'still')).toBe('still');
     socket.destroy();
-    await controller.waitFor('blue is retired', ({ journal }) => previousOf(journal, shop).includes('retired blue'));
+    await controller.waitFor('blue is retired', ({ journal }) =>
+      previousOf(journal, shop).includes('retired blue'),
+    );
     expect(previousOf(await controller.journal(), shop)).toEqual(['drained blue', 'retired blue']);
     await expectNothingLost(client);
   });
@@ -234,7 +264,9 @@ describe('requests that are in flight at the switch', () => {
     const sourceCommit = await application.commitVersion('v2');
     await controller.waitLive(shop, { sourceCommit });
     await closed;
-    await controller.waitFor('blue is retired', ({ journal }) => previousOf(journal, shop).includes('retired blue'));
+    await controller.waitFor('blue is retired', ({ journal }) =>
+      previousOf(journal, shop).includes('retired blue'),
+    );
     const drained = (await controller.journal()).find(
       (record) => record.type === 'previous' && record.detail.event === 'drained',
     );

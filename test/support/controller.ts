@@ -192,6 +192,19 @@ export class Controller {
     );
   }
 
+  /**
+   * Waits until it has looked at the config repository, the sources and every project that waits for
+   * something, two more times: what it would do by itself now, it has had the time to do.
+   */
+  async waitLooks(): Promise<void> {
+    const seen = new Set<string | null>();
+    await this.waitFor('it looked again', ({ status }) => {
+      if (status !== null) seen.add(status.source.lastAttemptAt);
+      // The look that was on, two whole ones, and the beginning of the next.
+      return seen.size > 3;
+    });
+  }
+
   /** SIGTERM; resolves when it has left the action in hand. Ended already is fine. */
   async stop(withinMs = 60_000): Promise<Exit> {
     if (this.#exit !== null) return this.#exit;

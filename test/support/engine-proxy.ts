@@ -51,7 +51,8 @@ export async function proxyEngine(): Promise<EngineProxy> {
 export function effectOf(request: string): string | null {
   const [method = '', address = ''] = request.split(' ');
   const { pathname, searchParams } = new URL(address.replace(/^\/v1\.\d+/, ''), 'http://engine');
-  if (method === 'GET' || method === 'HEAD' || pathname === '/session' || pathname.endsWith('/wait')) return null;
+  if (method === 'GET' || method === 'HEAD' || pathname === '/session' || pathname.endsWith('/wait'))
+    return null;
   if (pathname === '/build') return 'build';
   if (pathname === '/containers/create') return `create ${searchParams.get('name') ?? ''}`;
   const [, , id = '', action = 'remove'] = pathname.split('/');
