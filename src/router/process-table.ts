@@ -59,7 +59,12 @@ export interface Connection {
 export async function connections(): Promise<readonly Connection[] | null> {
   const [four, six] = await Promise.all([read('/proc/net/tcp'), read('/proc/net/tcp6')]);
   if (four === null) return null;
-  return [four, six ?? ''].flatMap((text) => text.split('\n').slice(1).flatMap(parseLine));
+  return [four, six ?? ''].flatMap(parseConnections);
+}
+
+/** The text of /proc/net/tcp or tcp6, whose first line is a heading. */
+export function parseConnections(text: string): readonly Connection[] {
+  return text.split('\n').slice(1).flatMap(parseLine);
 }
 
 function parseLine(line: string): readonly Connection[] {

@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { expect, it } from 'vitest';
+import {
+  childrenOf,
+  commandLine,
+  connections,
+  listenerOf,
+  networkOf,
+  parentOf,
+  parseConnections,
+  stateOf,
+} from '../../src/router/process-table.js';
+import { until } from '../support/waiting.js';
+
+const head =
+  '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
+const rest = '00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0';
+
+it('reads addresses of /proc/net/tcp, whose words are little-endian', () => {
+  expect(parseConnections(`${head}   0: 0100007F:23DC 0200D50A:0BB8 01 ${rest}\n`)).toEqual([
+    { local: '127.0.0.1:9180', remote: '10.213.0.2:3000', state: '01', inode: '4711' },
+  ]);
+});
+
+it('gives IPv4-mapped addresses of tcp6 as IPv4, and others as they are', () => {
+  const mapped = '0000000000000000FFFF00000200D50A:0BB8';
+  const other = '00000000000000000000000001000000:0050';
+  const [first] = parseConnections(`${head}   0: ${other} ${mapped} 0A ${rest}\n`);
+  expect(first?.remote).toBe('10.213.0.2:3000');
+  expect(first?.local).toBe('[00000000000000000000000001000000]:80');
+});
+
+it('leaves out lines that are no connections', () => {
+  expect(parseConnections(`${head}\n   0: 0100007F:23DC\nnonsense\n`)).toEqual([]);
+  expect(parseConnections('')).toEqual([]);
+});
+
+it('sees a connection of this machine while it is open', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  const to = async (state: string): Promise<number> =>
+    (await connections())?.filter((each) => each.remote === `127.0.0.1:${port}` && each.state === state)
+      .length ?? -1;
+  expect(await to('01')).toBe(1);
+  expect(await listenerOf(port)).toMatchObject({ pid: process.pid });
+  socket.destroy();
+  server.close();
+  await once(server, 'close');
+  expect(await to('01')).toBe(0);
+  expect(await listenerOf(port)).toBeNull();
+});
+
+it('knows parent, children and state of a process, whatever its name', async () => {
+  const child = spawn(process.execPath, ['-e', "process.title = 'a) S (b'; setInterval(() => {}, 1e6)"]);
+  try {
+    const pid = child.pid ?? 0;
+    await until(async () => (await commandLine(pid)) === 'a) S (b');
+    expect(await parentOf(pid)).toBe(process.pid);
+    expect(await childrenOf(process.pid)).toContain(pid);
+    expect(await networkOf(pid)).toBe(await networkOf('self'));
+    await until(async () => (await stateOf(pid)) === 'S');
+    child.kill('SIGSTOP');
+    await until(async () => (await stateOf(pid)) === 'T');
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  expect(await stateOf(child.pid ?? 0)).toBeNull();
+  expect(await commandLine(child.pid ?? 0)).toBeNull();
+  expect(await parentOf(child.pid ?? 0)).toBeNull();
+});
