@@ -8,7 +8,8 @@
  *
  * Traffic never depends on it: whatever it does not do, nginx and the engine go on.
  */
-import type { ApplyDeps, AttemptSlot } from './apply/context.js';
+import { AttemptSlot } from './apply/context.js';
+import type { ApplyDeps } from './apply/context.js';
 import { backoffMs } from './apply/failure.js';
 import { recordIfPossible } from './apply/record.js';
 import type { Drains } from './apply/drain.js';
@@ -107,10 +108,10 @@ export class Controller {
    */
   async start(once: boolean): Promise<void> {
     const { router, runtime, desired, log } = this.#deps;
-    if (once) {
-      await this.#deps.lockEngine((await runtime.engine()).id);
-      await router.start(this.#stopping.signal);
-    }
+    // Before nginx: a controller that is refused must leave nothing running.
+    const engine = await (once ? runtime.engine() : runtime.engine().catch(() => null));
+    if (engine !== null) await this.#deps.lockEngine(engine.id);
+    if (once) await router.start(this.#stopping.signal);
     if (!(await this.#startRouter())) this.#background(this.#keepRouter());
     const connected = this.#keepEngine();
     this.#background(connected.ended);
@@ -139,9 +140,7 @@ export class Controller {
       this.#syncAgain = true;
       return this.#syncing;
     }
-    this.#syncing = this.#syncUntilQuiet().finally(() => {
-      this.#syncing = null;
-    });
+    this.#syncing = this.#syncUntilQuiet();
     return this.#syncing;
   }
 
@@ -237,13 +236,20 @@ export class Controller {
     const slot = this.#attempts.get(project);
     const attempt = slot?.current ?? null;
     if (attempt === null) return;
-    const want = await this.#deps.desired.resolve(project, this.#stopping.signal);
-    if (slot?.current === attempt && isNewer(want, attempt.revision)) attempt.supersede(want);
+    try {
+      const want = await this.#deps.desired.resolve(project, this.#stopping.signal);
+      if (slot?.current === attempt && isNewer(want, attempt.revision)) attempt.supersede(want);
+    } catch (error) {
+      this.#stopping.signal.throwIfAborted();
+      // The deployment goes on, and the pass after it looks again.
+      this.#deps.log.warn({ project, error: messageOf(error) }, 'what is wanted now cannot be resolved');
+    }
   }
 
   async #pass(project: string): Promise<void> {
     const { status, log } = this.#deps;
-    const attempt = this.#attempts.get(project) ?? { current: null };
+    // What is wanted may have changed between the look and the beginning of the deployment.
+    const attempt = new AttemptSlot(() => this.#background(this.#supersede(project)));
     this.#attempts.set(project, attempt);
     try {
       const view = await reconcile(project, this.#reconcileDeps, attempt, status, this.#stopping.signal);
@@ -311,6 +317,8 @@ export class Controller {
       this.#syncAgain = false;
       await this.#syncOnce();
     } while (this.#syncAgain && !this.#stopping.signal.aborted);
+    // In the same turn as the last look at `#syncAgain`: a later call would be forgotten.
+    this.#syncing = null;
   }
 
   async #syncOnce(): Promise<void> {
@@ -339,10 +347,21 @@ export class Controller {
       const existing = await existingProjects(this.#apply);
       const gone = desired.planRemovals(existing);
       for (const project of gone) this.#trigger(project);
+      for (const project of this.#remembered(existing)) this.#trigger(project);
       this.#deps.status.touch();
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'existing projects cannot be listed');
     }
+  }
+
+  /**
+   * Projects of which the journal alone is left: they never got as far as a container, or the controller
+   * died before the end of their removal was recorded.
+   */
+  #remembered(existing: readonly string[]): readonly string[] {
+    const { desired, journal } = this.#deps;
+    if (desired.commit === null) return [];
+    return journal.memory.projects().filter((name) => !existing.includes(name) && !desired.knows(name));
   }
 
   async #fullLook(): Promise<void> {

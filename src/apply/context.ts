@@ -120,7 +120,18 @@ function describe(want: Want): string {
   }
 }
 
-/** Holds the attempt in hand, if any. */
-export interface AttemptSlot {
-  current: Attempt | null;
+/** Holds the attempt in hand, if any. `onBegin` is called with each one that is put in. */
+export class AttemptSlot {
+  #current: Attempt | null = null;
+
+  constructor(private readonly onBegin: () => void) {}
+
+  get current(): Attempt | null {
+    return this.#current;
+  }
+
+  set current(attempt: Attempt | null) {
+    this.#current = attempt;
+    if (attempt !== null) this.onBegin();
+  }
 }
