@@ -13,6 +13,8 @@ import { systemClock } from './clock.js';
 import type { Clock } from './clock.js';
 import { Controller } from './controller.js';
 import { DesiredProjects } from './desired-projects.js';
+import { messageOf } from './errors.js';
+import { dropTemporaries } from './files.js';
 import type { Logger } from './log.js';
 import { assembleDesired } from './manifest/assemble.js';
 import type { ParsedFile } from './manifest/parse.js';
@@ -52,6 +54,18 @@ export async function prepareStateDir(stateDir: string): Promise<void> {
   await chmod(stateDir, 0o711);
   for (const folder of ['repos', 'logs'])
     await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
+}
+
+/** Half-written files of a controller that was killed. Only its successor, which holds the lock, may do this. */
+async function dropLeftOvers(stateDir: string, log: Logger): Promise<void> {
+  for (const folder of ['.', 'nginx', 'nginx/sites', 'nginx/switch']) {
+    try {
+      await dropTemporaries(join(stateDir, folder));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        log.warn({ folder, error: messageOf(error) }, 'left-over files cannot be removed');
+    }
+  }
 }
 
 /** The real world: Docker, nginx, Git and the clock. Nothing is contacted yet. */
@@ -123,6 +137,7 @@ export async function runController(settings: Settings, options: RunOptions): Pr
     await prepareStateDir(settings.stateDir);
     const stateLock = await acquireLock(await stateLockName(settings.stateDir), settings.stateDir);
     releases.add(() => stateLock.release());
+    await dropLeftOvers(settings.stateDir, options.log);
     const adapters = makeAdapters(settings, options.log);
     releases.add(() => adapters.close());
     const journal = await openJournal({

@@ -110,10 +110,10 @@ export class Controller {
    */
   async start(once: boolean): Promise<void> {
     const { router, runtime, desired, log } = this.#deps;
-    if (once) {
-      await this.#deps.lockEngine((await runtime.engine()).id);
-      await router.start(this.#stopping.signal);
-    }
+    // Before nginx: a controller that is refused must leave nothing running.
+    const engine = await (once ? runtime.engine() : runtime.engine().catch(() => null));
+    if (engine !== null) await this.#deps.lockEngine(engine.id);
+    if (once) await router.start(this.#stopping.signal);
     if (!(await this.#startRouter())) this.#background(this.#keepRouter());
     const connected = this.#keepEngine();
     this.#background(connected.ended);
@@ -142,9 +142,7 @@ export class Controller {
       this.#syncAgain = true;
       return this.#syncing;
     }
-    this.#syncing = this.#syncUntilQuiet().finally(() => {
-      this.#syncing = null;
-    });
+    this.#syncing = this.#syncUntilQuiet();
     return this.#syncing;
   }
 
@@ -243,8 +241,14 @@ export class Controller {
     const slot = this.#attempts.get(project);
     const attempt = slot?.current ?? null;
     if (attempt === null) return;
-    const want = await this.#deps.desired.resolve(project, this.#stopping.signal);
-    if (slot?.current === attempt && isNewer(want, attempt.revision)) attempt.supersede(want);
+    try {
+      const want = await this.#deps.desired.resolve(project, this.#stopping.signal);
+      if (slot?.current === attempt && isNewer(want, attempt.revision)) attempt.supersede(want);
+    } catch (error) {
+      this.#stopping.signal.throwIfAborted();
+      // The deployment goes on, and the pass after it looks again.
+      this.#deps.log.warn({ project, error: messageOf(error) }, 'what is wanted now cannot be resolved');
+    }
   }
 
   async #pass(project: string): Promise<void> {
@@ -317,6 +321,8 @@ export class Controller {
       this.#syncAgain = false;
       await this.#syncOnce();
     } while (this.#syncAgain && !this.#stopping.signal.aborted);
+    // In the same turn as the last look at `#syncAgain`: a later call would be forgotten.
+    this.#syncing = null;
   }
 
   async #syncOnce(): Promise<void> {
@@ -345,10 +351,21 @@ export class Controller {
       const existing = await existingProjects(this.#apply);
       const gone = desired.planRemovals(existing);
       for (const project of gone) this.#trigger(project);
+      for (const project of this.#remembered(existing)) this.#trigger(project);
       this.#deps.status.touch();
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'existing projects cannot be listed');
     }
+  }
+
+  /**
+   * Projects of which the journal alone is left: they never got as far as a container, or the controller
+   * died before the end of their removal was recorded.
+   */
+  #remembered(existing: readonly string[]): readonly string[] {
+    const { desired, journal } = this.#deps;
+    if (desired.commit === null) return [];
+    return journal.memory.projects().filter((name) => !existing.includes(name) && !desired.knows(name));
   }
 
   async #fullLook(): Promise<void> {

@@ -203,9 +203,9 @@ export class DesiredProjects {
   }
 
   #whyNotRemoved(project: string): string | null {
-    if (!this.#removalsKnown || !this.#removals.gone.includes(project))
-      return 'its removal has not been looked at yet';
-    return this.#removals.heldBecause;
+    if (!this.#removalsKnown) return 'its removal has not been looked at yet';
+    // Of a project that is not among them nothing is there: that removes nothing, and needs no leave.
+    return this.#removals.gone.includes(project) ? this.#removals.heldBecause : null;
   }
 
   /** Decides which of the projects that are there may go. Resolves to those that no manifest names. */

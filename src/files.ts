@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
+import { open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -24,6 +24,13 @@ export async function replaceFile(path: string, data: string | Uint8Array, mode:
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** Takes away what a `replaceFile` that was killed left in `folder`; nobody else may write there meanwhile. */
+export async function dropTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (/^\..+\.[0-9a-f]{12}\.tmp$/.test(name)) await removeFile(join(folder, name));
+  }
 }
 
 /** Removes `path` durably. A file that is gone already is fine. */

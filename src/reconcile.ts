@@ -117,13 +117,12 @@ async function applySteps(steps: readonly Step[], context: PassContext): Promise
       if (outcome.kind === 'waiting') waiting = outcome;
       if (outcome.kind === 'changed') anyChanged = true;
       if (outcome.kind === 'waiting' && step.kind === 'unroute') break;
-      // A deployment takes long, and everything may have changed meanwhile: look again.
-      if (step.kind === 'deploy' || step.kind === 'switch-back' || step.kind === 'close') break;
+      if (looksAgain.has(step.kind)) break;
     } catch (error) {
       context.stopping.throwIfAborted();
       context.log.warn({ project: context.project, step: step.kind, error: messageOf(error) }, 'step failed');
       failure ??= error instanceof Error ? error : new Error(String(error));
-      if (!isUpkeep(step)) break;
+      if (!upkeep.has(step.kind)) break;
     }
   }
   if (failure !== null) throw failure;
@@ -131,8 +130,16 @@ async function applySteps(steps: readonly Step[], context: PassContext): Promise
   return waiting ?? { kind: 'background' };
 }
 
-function isUpkeep(step: Step): boolean {
-  return ['restore-switch', 'settle-switch', 'recreate', 'start', 'set-restart-policy', 'site'].includes(
-    step.kind,
-  );
-}
+/** A deployment takes long, and everything may have changed meanwhile; a container made again is another one. */
+const looksAgain: ReadonlySet<Step['kind']> = new Set(['deploy', 'switch-back', 'close', 'recreate']);
+
+/** `close` is a record alone: a journal that takes none must not hold up repairs and the way back. */
+const upkeep: ReadonlySet<Step['kind']> = new Set([
+  'close',
+  'restore-switch',
+  'settle-switch',
+  'recreate',
+  'start',
+  'set-restart-policy',
+  'site',
+]);

@@ -107,11 +107,14 @@ export class StatusKeeper implements PassListener {
     return container !== null && live?.container?.id === container;
   }
 
-  /** Whether every project is live or suspended, and no manifest is invalid. */
+  /** Whether the config repository could be read, every project is live or suspended, and there is no problem. */
   get allWell(): boolean {
-    const { projects, problems } = this.#status();
+    const { projects, problems, source } = this.#status();
     return (
+      source.commit !== null &&
+      source.error === null &&
       problems.length === 0 &&
+      this.deps.desired.names().every((name) => projects[name] !== undefined) &&
       Object.values(projects).every(({ state }) => state === 'live' || state === 'suspended')
     );
   }
@@ -119,9 +122,7 @@ export class StatusKeeper implements PassListener {
   /** Something changed: write soon. */
   touch(): void {
     this.#dirty = true;
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null;
-    });
+    this.#writing ??= this.#write();
   }
 
   async close(): Promise<void> {
@@ -148,6 +149,8 @@ export class StatusKeeper implements PassListener {
         this.deps.log.error({ error: messageOf(error) }, 'status cannot be written');
       }
     }
+    // In the same turn as the last look at `#dirty`: a later change would find nobody to write it.
+    this.#writing = null;
   }
 
   #beat(): void {

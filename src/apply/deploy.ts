@@ -180,6 +180,8 @@ async function endBadly(
     return;
   }
   if (!(error instanceof PointsmanError)) throw error;
+  // Says nothing about the revision: it stays open and goes on when the journal takes records again.
+  if (error.code === 'JournalUnwritable') throw error;
   const detail = await failureDetail(error, deployment, state);
   for (const line of detail.tail ?? []) deployment.log.line(line);
   if (deployment.phase !== 'baking') await dropCandidate(deployment);

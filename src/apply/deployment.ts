@@ -35,11 +35,13 @@ export class Deployment {
   static async open(step: DeployStep, context: PassContext): Promise<Deployment> {
     const { project, clock, deploymentLogs } = context;
     const id = step.resumes?.deployment ?? newDeploymentId(clock.now());
+    const { attempt, slot, isRollback } = step;
+    // Before its log file: one that the journal does not take leaves nothing behind.
+    if (step.resumes === null)
+      await record(context, step, id, { from: null, to: 'queued', detail: { attempt, slot, isRollback } });
     const log = await deploymentLogs.open(project, id);
     const deployment = new Deployment(id, step, context, log, step.resumes?.phase ?? 'queued');
     if (step.resumes === null) {
-      const { attempt, slot, isRollback } = step;
-      await deployment.#record(null, 'queued', { attempt, slot, isRollback });
       context.log.info({ ...deployment.fields, attempt, slot, why: step.why }, 'deployment begins');
     } else {
       context.log.info(
@@ -92,25 +94,37 @@ export class Deployment {
     this.#since = now;
   }
 
-  /** A bake that failed is acted on even when it cannot be recorded. */
-  async #record(from: Phase | null, to: Phase | Outcome, detail: DeploymentDetail): Promise<void> {
-    const { revision, configCommit, sourceCommit } = this.step.target;
-    const entry: JournalEntry = {
-      type: 'deployment',
-      project: this.context.project,
-      deployment: this.id,
-      from,
-      to,
-      revision,
-      configCommit,
-      sourceCommit,
-      detail,
-    };
-    if (to === 'rolled-back') await recordIfPossible(this.context, entry);
-    else await this.context.journal.append(entry);
+  #record(from: Phase, to: Phase | Outcome, detail: DeploymentDetail): Promise<void> {
+    return record(this.context, this.step, this.id, { from, to, detail });
   }
 
   #report(): void {
     this.context.report({ phase: this.#phase });
   }
+}
+
+/** A bake that failed is acted on even when it cannot be recorded. */
+async function record(
+  context: PassContext,
+  step: DeployStep,
+  deployment: string,
+  move: {
+    readonly from: Phase | null;
+    readonly to: Phase | Outcome;
+    readonly detail: DeploymentDetail;
+  },
+): Promise<void> {
+  const { revision, configCommit, sourceCommit } = step.target;
+  const { project } = context;
+  const entry: JournalEntry = {
+    type: 'deployment',
+    project,
+    deployment,
+    ...move,
+    revision,
+    configCommit,
+    sourceCommit,
+  };
+  if (move.to === 'rolled-back') await recordIfPossible(context, entry);
+  else await context.journal.append(entry);
 }

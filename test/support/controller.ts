@@ -16,11 +16,13 @@ const defaultWithinMs = 90_000;
 const betweenLooksMs = 25;
 
 /** Where the controller kills itself: see kill-at.mjs. */
-export interface KillAt {
-  readonly record: Readonly<Record<string, unknown>>;
-  readonly when: 'before' | 'torn' | 'after';
-  readonly skip?: number;
-}
+export type KillAt =
+  | {
+      readonly record: Readonly<Record<string, unknown>>;
+      readonly when: 'before' | 'torn' | 'after';
+      readonly skip?: number;
+    }
+  | { readonly file: string; readonly when: 'before' | 'after'; readonly skip?: number };
 
 /** What has to be added to the command line and the environment of `node` for `killAt`. */
 export function killAtArguments(killAt: KillAt): {
@@ -35,6 +37,8 @@ export interface ControllerOptions {
   readonly stateDir: string;
   readonly killAt?: KillAt;
   readonly env?: Readonly<Record<string, string>>;
+  /** After `run`: `--once`. */
+  readonly args?: readonly string[];
 }
 
 export interface Exit {
@@ -67,10 +71,11 @@ export class Controller {
   readonly #child: ChildProcess;
   readonly #stateDir: string;
 
-  constructor({ settingsFile, stateDir, killAt, env }: ControllerOptions) {
+  constructor({ settingsFile, stateDir, killAt, env, args = [] }: ControllerOptions) {
     this.#stateDir = stateDir;
     const hook = killAt === undefined ? { args: [], env: {} } : killAtArguments(killAt);
-    const child = spawn(process.execPath, [...hook.args, main, 'run', '--config', settingsFile], {
+    const command = [...hook.args, main, 'run', ...args, '--config', settingsFile];
+    const child = spawn(process.execPath, command, {
       env: { ...process.env, ...hook.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -222,6 +227,10 @@ export class Controller {
     } finally {
       late.abort();
     }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   /** SIGKILL, as a crash. Ended already is fine. */

@@ -8,12 +8,19 @@
  * `when`    before: nothing of the record is written · torn: half of its line is
  *           after: it is durable, and nothing that follows from it has happened
  * `skip`    this many matching records pass first
+ *
+ * or, for the files that are put in place by a rename or taken away:
+ *
+ *   { "file": "switch/shop.green", "when": "before" }
+ *
+ * `file`    the end of the path that is renamed to, or unlinked
+ * `when`    before: nothing has happened to it · after: it has, and nothing that follows from it
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 
 const promises = createRequire(import.meta.url)('node:fs/promises');
-const { record: pattern, when, skip = 0 } = JSON.parse(process.env.KILL_AT);
+const { record: pattern, file: suffix, when, skip = 0 } = JSON.parse(process.env.KILL_AT);
 let toPass = skip;
 
 function contains(value, expected) {
@@ -67,7 +74,24 @@ function watch(handle) {
 const open = promises.open;
 promises.open = async (path, ...rest) => {
   const handle = await open(path, ...rest);
-  return basename(String(path)) === 'journal.jsonl' ? watch(handle) : handle;
+  return pattern !== undefined && basename(String(path)) === 'journal.jsonl' ? watch(handle) : handle;
 };
+
+/** `pathOf` picks the path that the call puts in place or takes away from its arguments. */
+function dieAround(name, pathOf) {
+  const original = promises[name];
+  promises[name] = async (...args) => {
+    const due = String(pathOf(args)).endsWith(suffix) && (toPass -= 1) < 0;
+    if (due && when === 'before') die();
+    const result = await original(...args);
+    if (due) die();
+    return result;
+  };
+}
+
+if (suffix !== undefined) {
+  dieAround('rename', ([, to]) => to);
+  dieAround('unlink', ([path]) => path);
+}
 // `import { open } from 'node:fs/promises'` sees it too.
 syncBuiltinESMExports();

@@ -14,7 +14,7 @@ import { stringify } from 'yaml';
 import { Application, Repository, type Behaviour } from './application.js';
 import { ensureBaseImage } from './base-image.js';
 import { startClient, type Client } from './client.js';
-import { startController, type Controller, type KillAt } from './controller.js';
+import { startController, type Controller, type ControllerOptions } from './controller.js';
 import { cleanInstance, engine, leaks } from './engine.js';
 import { effectOf, proxyEngine, type EngineProxy } from './engine-proxy.js';
 import { makeRepository } from './git.js';
@@ -149,9 +149,7 @@ export class Scenario {
   }
 
   /** Starts a controller; `cleanup` ends it. */
-  start(
-    options: { readonly killAt?: KillAt; readonly env?: Readonly<Record<string, string>> } = {},
-  ): Controller {
+  start(options: Pick<ControllerOptions, 'killAt' | 'env' | 'args'> = {}): Controller {
     const controller = startController({
       settingsFile: this.settingsFile,
       stateDir: this.stateDir,

@@ -1,0 +1,110 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { JournalRecord } from '../../src/record/port.js';
+import type { Client } from './client.js';
+import { engine } from './engine.js';
+import type { Scenario } from './scenario.js';
+
+/** What is there for a project, in words that do not depend on how it came to be. */
+export interface EndState {
+  /** `live unless-stopped running`, by role; addresses and slots left out: they depend on how often was switched. */
+  readonly containers: readonly string[];
+  readonly networks: number;
+  /** Site and switch files of all projects. */
+  readonly sites: readonly string[];
+  readonly switches: number;
+}
+
+/** Sees with its own eyes what belongs to the instance. `live` is the slot of each project that should serve. */
+export async function endState(scenario: Scenario): Promise<EndState> {
+  const filters = { label: [`dev.pointsman.instance=${scenario.instance}`] };
+  const [listed, networks, sites, switches] = await Promise.all([
+    engine.listContainers({ all: true, filters }),
+    engine.listNetworks({ filters }),
+    filesIn(join(scenario.stateDir, 'nginx/sites')),
+    filesIn(join(scenario.stateDir, 'nginx/switch')),
+  ]);
+  const containers = await Promise.all(
+    listed.map(async ({ Id }) => {
+      const { Name, HostConfig, State } = await engine.getContainer(Id).inspect();
+      const word = Name.replace('/pointsman-', '').replace(`-${scenario.id}`, '');
+      const role = switches.includes(Name.replace('/pointsman-', '').replace(/-(blue|green)$/, '.$1'))
+        ? 'live'
+        : /-release$/.test(word)
+          ? 'release'
+          : 'idle';
+      const project = word.replace(/-(blue|green|release)$/, '');
+      return `${project} ${role} ${HostConfig.RestartPolicy?.Name || 'no'} ${State.Status}`;
+    }),
+  );
+  return {
+    containers: containers.sort(),
+    networks: networks.length,
+    sites: sites.map((name) => name.replace(`-${scenario.id}`, '')).sort(),
+    switches: switches.length,
+  };
+}
+
+/** The controller has nothing more to do, `plan` says so, and it left no half-written file behind. */
+export async function expectSettled(scenario: Scenario): Promise<void> {
+  const { code, stdout, stderr } = await scenario.pointsman('plan', '--json', '--exit-code');
+  const { projects } = JSON.parse(stdout === '' ? '{"projects":[]}' : stdout) as {
+    projects: readonly { readonly project: string; readonly steps: readonly unknown[] }[];
+  };
+  expect(projects.filter(({ steps }) => steps.length > 0)).toEqual([]);
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  const temporary = (await readdir(scenario.stateDir, { recursive: true })).filter((path) =>
+    path.endsWith('.tmp'),
+  );
+  expect(temporary).toEqual([]);
+}
+
+/** Nothing was lost and nothing was answered by the wrong version. */
+export function expectUnnoticed(client: Client, atLeast = 50): void {
+  const { sent, failed, wrong, reasons } = client.counts();
+  expect({ failed, wrong, reasons }).toEqual({ failed: 0, wrong: 0, reasons: {} });
+  expect(sent).toBeGreaterThan(atLeast);
+}
+
+/** Release containers that the engine started, and how many of them were on at most at the same time. */
+export async function releases(
+  scenario: Scenario,
+  sinceMs?: number,
+): Promise<{ readonly started: number; readonly atOnce: number }> {
+  let running = 0;
+  let atOnce = 0;
+  let started = 0;
+  for (const action of await scenario.engineActions(sinceMs)) {
+    if (!action.endsWith('-release')) continue;
+    if (action.startsWith('start ')) {
+      started += 1;
+      running += 1;
+    }
+    if (action.startsWith('die ')) running -= 1;
+    atOnce = Math.max(atOnce, running);
+  }
+  return { started, atOnce };
+}
+
+/** Journal records that announce or report an effect. */
+export function effects(journal: readonly JournalRecord[]): readonly JournalRecord[] {
+  return journal.filter(({ type }) => type !== 'controller' && type !== 'sync');
+}
+
+/** Contents of every file below `folder`, by path. */
+export async function contentsOf(folder: string): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    // Files may go while we look.
+    found.set(path, await readFile(path, 'latin1').catch(() => ''));
+  }
+  return found;
+}
+
+async function filesIn(folder: string): Promise<readonly string[]> {
+  return (await readdir(folder)).filter((name) => !name.startsWith('.'));
+}
