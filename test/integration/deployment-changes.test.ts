@@ -267,8 +267,6 @@ async function fileIn(container: string, path: string): Promise<string> {
 describe('forty projects in one commit', () => {
   it('are all live, each at its own address, with few reloads', async () => {
     scenario = await createScenario({ counted: true });
-    const pool = Number.parseInt(scenario.id.slice(0, 1), 16) * 16;
-    await scenario.writeSettings({ docker: { addressPool: `10.214.${pool}.0/20` } });
     const application = await scenario.application('small');
     const names = Array.from({ length: 40 }, (_, index) => scenario.name(`p${index + 1}`));
     const serve =

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 
 /** Below the ports that the kernel gives to outgoing connections. */
 const first = 19_500;
-const room = 100;
+const room = 4_000;
 
 /** Different free ports of 127.0.0.1. */
 export async function freePorts(count: 2): Promise<readonly [number, number]>;

@@ -99,9 +99,9 @@ export class Scenario {
       instance: this.instance,
       configRepo: { url: this.config.path, interval: '1s' },
       stateDir: this.stateDir,
-      // 16 of the 4,096 networks that the pool of tests has room for, by chance; neighbours are left alone.
+      // A sixteenth of the pool of tests, by chance: room for 256 networks, whatever a neighbour took of it.
       docker: {
-        addressPool: `10.214.${Number.parseInt(this.id.slice(0, 2), 16)}.0/24`,
+        addressPool: `10.214.${Number.parseInt(this.id.slice(0, 1), 16) * 16}.0/20`,
         ...(this.proxy !== null && { socket: this.proxy.socket }),
       },
       nginx: {
