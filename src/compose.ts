@@ -58,7 +58,7 @@ export async function prepareStateDir(stateDir: string): Promise<void> {
 
 /** Half-written files of a controller that was killed. Only its successor, which holds the lock, may do this. */
 async function dropLeftOvers(stateDir: string, log: Logger): Promise<void> {
-  for (const folder of ['.', 'nginx', 'nginx/sites', 'nginx/switch']) {
+  for (const folder of ['.', 'repos/.git-client', 'nginx', 'nginx/sites', 'nginx/switch']) {
     try {
       await dropTemporaries(join(stateDir, folder));
     } catch (error) {

@@ -531,6 +531,7 @@ function isNewer(want: Want, revision: string): boolean {
     case 'unresolved':
       return want.project.suspend;
     case 'invalid':
+    case 'unknown':
       return false;
   }
 }

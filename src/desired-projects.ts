@@ -193,8 +193,7 @@ export class DesiredProjects {
   /** What the project should be now. @throws PointsmanError DockerUnavailable */
   async resolve(project: string, signal: AbortSignal): Promise<Want> {
     const state = this.#state;
-    if (state === null)
-      return { kind: 'absent', configCommit: '', heldBecause: 'the config repository has not been read yet' };
+    if (state === null) return { kind: 'unknown', message: 'the config repository has not been read yet' };
     const declared = state.projects.get(project);
     if (declared !== undefined) return resolveProject(declared, state.commit, this.deps, signal);
     const problems = state.invalid.get(project);

@@ -118,6 +118,7 @@ function describe(want: Want): string {
     case 'unresolved':
       return want.project.suspend ? 'suspend' : 'another manifest';
     case 'invalid':
+    case 'unknown':
       return 'another manifest';
   }
 }

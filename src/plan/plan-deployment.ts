@@ -8,6 +8,7 @@
  *   idle slot holds our open attempt                   go on where it stopped
  *   otherwise                                          build → release → clear → start → probe → switch → bake
  */
+import { reactionTo } from '../errors.js';
 import { parseSpec } from '../manifest/spec.js';
 import { otherSlot } from '../manifest/project.js';
 import { identityOf, idleSlot } from '../observe/observed.js';
@@ -43,7 +44,12 @@ export function planDeployment(input: PlanInput, options: { readonly onlyFinish:
     };
   const due = options.onlyFinish || input.want.kind !== 'resolved' ? nothing : planDue(input, input.want);
   const goesOn = due.step?.resumes?.deployment === memory.open?.deployment;
-  return { ...due, close: goesOn ? [] : close(input, 'it was superseded') };
+  return { ...due, close: goesOn || isUndecided(input) ? [] : close(input, 'it was superseded') };
+}
+
+/** Whether an open deployment goes on can be told only when its manifest or source can be read again. */
+export function isUndecided({ want }: PlanInput): boolean {
+  return want.kind === 'unknown' || (want.kind === 'unresolved' && reactionTo(want.code) === 'retry');
 }
 
 const nothing = {
@@ -195,7 +201,7 @@ function phasesOf(
     want.project.release === null ||
     how.isRollback ||
     (memory.open?.revision === want.revision &&
-      (memory.open.phase === 'starting' || memory.open.phase === 'probing'));
+      ['starting', 'probing', 'switching'].includes(memory.open.phase));
   return [
     ...(want.image === null ? (['building'] as const) : []),
     ...(released ? [] : (['releasing'] as const)),

@@ -12,7 +12,7 @@
  */
 import { slots } from '../manifest/project.js';
 import type { Project } from '../manifest/project.js';
-import { planDeployment } from './plan-deployment.js';
+import { isUndecided, planDeployment } from './plan-deployment.js';
 import { planLettingGo } from './plan-letting-go.js';
 import { planKeeping } from './plan-keeping.js';
 import { planRemoval } from './plan-removal.js';
@@ -22,6 +22,8 @@ import { crashLoopExits } from './plan.js';
 export function planProject(input: PlanInput): Plan {
   const { want } = input;
   switch (want.kind) {
+    case 'unknown':
+      return keepOnly(input, isServed(input) ? 'live' : 'progressing', null);
     case 'absent':
       return want.heldBecause === null
         ? planRemoval(input)
@@ -42,7 +44,7 @@ export function planProject(input: PlanInput): Plan {
 /** What runs goes on running, and is kept so; nothing new starts. */
 function keepOnly(input: PlanInput, state: PlanState, blocked: Plan['blocked']): Plan {
   const deployment = planDeployment(input, { onlyFinish: true });
-  const lettingGo = planLettingGo(input, { deploys: deployment.step !== null });
+  const lettingGo = planLettingGo(input, { deploys: deployment.step !== null || isUndecided(input) });
   return {
     project: input.project,
     steps: [...deployment.close, ...planKeeping(input), ...deployment.steps, ...lettingGo.steps],

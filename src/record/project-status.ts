@@ -34,7 +34,7 @@ export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
     reason: trouble?.code ?? null,
     message: trouble?.message ?? (want.kind === 'resolved' ? want.warning : null),
     desired:
-      want.kind === 'absent' || want.kind === 'invalid'
+      want.kind === 'unknown' || want.kind === 'absent' || want.kind === 'invalid'
         ? null
         : {
             revision,

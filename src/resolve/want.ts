@@ -3,6 +3,8 @@ import type { Project } from '../manifest/project.js';
 
 /** What one project should be, as far as it can be told without changing anything but mirrors. */
 export type Want =
+  /** The config repository could not be read yet: the project stays as it is. */
+  | { readonly kind: 'unknown'; readonly message: string }
   /** No manifest. `heldBecause`: the removal is held back and the project stays as it is. */
   | { readonly kind: 'absent'; readonly configCommit: string; readonly heldBecause: string | null }
   /** A manifest that cannot be used: the project stays as it is. */

@@ -2,11 +2,15 @@
  * The controller dies by SIGKILL, anywhere; the next start ends where an undisturbed run ends, a release
  * never runs twice at once, and nobody who sends requests notices.
  */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Status } from '../../src/record/status.generated.js';
 import type { Application } from '../support/application.js';
 import type { Client } from '../support/client.js';
 import type { Controller, KillAt } from '../support/controller.js';
+import { engine } from '../support/engine.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
 import { endState, expectSettled, expectUnnoticed, releases } from '../support/settled.js';
 
@@ -47,12 +51,13 @@ describe('a controller killed during an update', () => {
   async function update(
     crashes: readonly ((controller: Controller) => Promise<void>)[],
     killAts: readonly (KillAt | undefined)[],
+    { releaseMs } = { releaseMs: 150 },
   ): Promise<void> {
     const before = `v${round}`;
     const after = `v${(round += 1)}`;
     const since = Date.now();
     client.expect({ from: before, to: after });
-    const sourceCommit = await application.commitVersion(after, { releaseMs: 150 });
+    const sourceCommit = await application.commitVersion(after, { releaseMs });
     for (const [index, crash] of crashes.entries()) {
       const killAt = killAts[index];
       const controller = scenario.start(killAt === undefined ? {} : { killAt });
@@ -135,8 +140,8 @@ describe('a controller killed during an update', () => {
       },
     ]),
   ])('goes on when it is killed $where', async ({ killAts }) => {
-    const live = (await scenario.pointsman('status', shop, '--json')).stdout;
-    const { slot } = (JSON.parse(live) as { live: { slot: 'blue' | 'green' } }).live;
+    const status = await readFile(join(scenario.stateDir, 'status.json'), 'utf8');
+    const slot = (JSON.parse(status) as Status).projects[shop]?.live?.slot;
     const all = slot === 'blue' ? killAts('green', 'blue') : killAts('blue', 'green');
     await update(
       all.map(() => (controller: Controller) => controller.exited.then(() => undefined)),
@@ -148,16 +153,17 @@ describe('a controller killed during an update', () => {
     update(
       [
         async (controller) => {
-          await controller.waitFor(
-            'the release runs',
-            async () =>
-              (await scenario.engineActions(Date.now() - 5_000)).at(-1)?.startsWith('start') &&
-              (await scenario.engineActions()).at(-1) === `start pointsman-${shop}-release`,
-          );
+          await controller.waitFor('the release runs', async () => {
+            const [release] = await engine.listContainers({
+              filters: { name: [`pointsman-${shop}-release`] },
+            });
+            return release?.State === 'running';
+          });
           await controller.kill();
         },
       ],
       [undefined],
+      { releaseMs: 2_000 },
     ));
 
   it('goes on with a drain that a long request holds up, and loses no such request', async () => {
