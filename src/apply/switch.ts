@@ -6,7 +6,7 @@
 import { PointsmanError } from '../errors.js';
 import type { Slot } from '../manifest/project.js';
 import { otherSlot } from '../manifest/project.js';
-import { parseSpec } from '../manifest/spec.js';
+import { parseSpec, serialiseSpec } from '../manifest/spec.js';
 import { identityOf } from '../observe/observed.js';
 import type { Identity } from '../observe/observed.js';
 import { observeProject } from '../observe/observe-project.js';
@@ -191,6 +191,6 @@ export function recordOf(
     since,
     isRollback,
     previous,
-    spec,
+    spec: serialiseSpec(spec),
   };
 }

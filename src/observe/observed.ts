@@ -114,7 +114,7 @@ function recordedIdentity(
   parseSpec: (text: string) => Project | null,
 ): Identity | null {
   if (record === null) return null;
-  const spec = parseSpec(JSON.stringify(record.spec));
+  const spec = parseSpec(record.spec);
   if (spec === null) return null;
   const { revision, imageKey, image, configCommit, sourceCommit, deployment } = record;
   return { revision, imageKey, image, configCommit, sourceCommit, deployment, spec };

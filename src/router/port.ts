@@ -27,8 +27,8 @@ export interface SwitchRecord {
   readonly isRollback: boolean;
   /** What this switch left behind in the other slot: tells the previous from a candidate. */
   readonly previous: { readonly deployment: string; readonly revision: string } | null;
-  /** The normalised manifest. */
-  readonly spec: unknown;
+  /** The normalised manifest, as `.spec` of a container holds it. */
+  readonly spec: string;
 }
 
 export interface RouteFacts {

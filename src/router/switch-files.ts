@@ -145,15 +145,14 @@ function parseRecord(text: string, project: string, slot: Slot): SwitchRecord | 
       record.configCommit,
       record.deployment,
       record.since,
+      record.spec,
     ];
     const whole =
       record.version === 1 &&
       record.project === project &&
       record.slot === slot &&
       texts.every((value) => typeof value === 'string') &&
-      (record.sourceCommit === null || typeof record.sourceCommit === 'string') &&
-      typeof record.spec === 'object' &&
-      record.spec !== null;
+      (record.sourceCommit === null || typeof record.sourceCommit === 'string');
     if (!whole) return null;
     return {
       ...(record as SwitchRecord),

@@ -157,7 +157,7 @@ it('starts no deployment while the journal cannot be written, repairs all the sa
   await second.waitFor('the deployment is refused', ({ status }) => {
     return status?.projects[shop]?.reason === 'JournalUnwritable';
   });
-  expect(await scenario.version(shop)).toBe('v1');
+  await second.waitFor('what is live is back', async () => (await scenario.version(shop)) === 'v1');
   const { problems } = (await second.status()) ?? { problems: [] };
   expect(problems.length).toBeGreaterThan(0);
   const actions = await scenario.engineActions();
@@ -246,8 +246,8 @@ it('leaves a deployment in hand at a signal, and ends at once at the second one'
   again.signal('SIGTERM');
   again.signal('SIGINT');
   const { code } = await again.exited;
-  // The second one may come when the first has done its work.
-  expect([0, 130]).toContain(code);
+  // Which comes first is the kernel's choice, and the second may come when the first has done its work.
+  expect([0, 130, 143]).toContain(code);
 });
 
 async function records(): Promise<number> {

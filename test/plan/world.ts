@@ -122,7 +122,7 @@ export function record(
     since: new Date(since).toISOString(),
     isRollback: false,
     previous: previous === null ? null : { deployment: `d-${previous}`, revision: previous },
-    spec: JSON.parse(serialiseSpec(project)) as unknown,
+    spec: serialiseSpec(project),
   };
 }
 

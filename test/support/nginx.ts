@@ -128,6 +128,6 @@ export function switchRecord(project: string, slot: Slot): SwitchRecord {
     since: '2026-01-01T00:00:00.000Z',
     isRollback: false,
     previous: null,
-    spec: {},
+    spec: '{}',
   };
 }
