@@ -175,8 +175,6 @@ server {
     access_log off;
     default_type text/plain;
     keepalive_timeout 0;
-    # The controller holds one idle connection, whose end tells it that nginx went away or reloaded.
-    client_header_timeout 1d;
     open_file_cache off;
     location = /generation {
         return 200 "${options.generation}\\n";
@@ -187,6 +185,12 @@ server {
     location ~ "^/live/(?<pointsman_project>[a-z][a-z0-9-]{0,39})$" {
         set $pointsman_live none;
 ${tests}        return 200 "$pointsman_live\\n";
+    }
+    # Kept alive by the controller: its end says that nginx went away or reloaded. An idle connection
+    # that never asked anything would hold the old worker up.
+    location = /hold {
+        keepalive_timeout 1d;
+        return 204;
     }
     location / {
         return 404;
@@ -227,7 +231,7 @@ events {
 http {
     access_log off;
     server_tokens off;
-    server_names_hash_bucket_size 256;
+    server_names_hash_bucket_size 512;
     server_names_hash_max_size ${hashSize};
 ${options.keepaliveMinTimeout ? '    keepalive_min_timeout 5s;\n' : ''}${temporary.map((name) => `    ${name}_temp_path ${quotePath(`${layout.temporary}/${name}`)};\n`).join('')}    server {
 ${listenLines(options.listen, ' default_server').replaceAll('    listen', '        listen')}        server_name _;

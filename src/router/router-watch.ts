@@ -82,7 +82,7 @@ export class RouterWatch {
     this.#lookLater();
   }
 
-  /** An idle connection to nginx: its end is the news that nginx is gone, or reloaded. */
+  /** A kept-alive connection to nginx: its end is the news that nginx is gone, or reloaded. */
   #hold(): void {
     if (this.#closed) return;
     const [host, port] = splitAddress(this.deps.verify);
@@ -90,7 +90,11 @@ export class RouterWatch {
     let connected = false;
     this.#socket = socket;
     socket.unref();
-    socket.on('connect', () => (connected = true));
+    socket.on('connect', () => {
+      connected = true;
+      socket.write('GET /hold HTTP/1.1\r\nHost: pointsman-verify\r\n\r\n');
+    });
+    socket.resume();
     socket.on('error', () => undefined);
     socket.on('close', () => {
       if (this.#closed) return;

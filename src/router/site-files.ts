@@ -274,16 +274,25 @@ export async function sortOut(
   files: Pick<SiteFiles, 'test'>,
   changes: readonly SiteChange[],
 ): Promise<{ readonly good: readonly SiteChange[]; readonly outcomes: readonly SiteOutcome[] }> {
-  const together = await files.test(changes);
-  if (together === null) return { good: changes, outcomes: changes.map(() => ({ kind: 'applied' })) };
-  if (changes.length === 1) return { good: [], outcomes: [{ kind: 'refused', message: together }] };
   const good: SiteChange[] = [];
-  const outcomes: SiteOutcome[] = [];
-  for (const change of changes) {
-    const why = await files.test([...good, change]);
-    if (why === null) good.push(change);
-    outcomes.push(why === null ? { kind: 'applied' } : { kind: 'refused', message: why });
-  }
+  const refused = new Map<SiteChange, string>();
+  const admit = async (group: readonly SiteChange[]): Promise<void> => {
+    const why = await files.test([...good, ...group]);
+    if (why === null) {
+      good.push(...group);
+    } else if (group.length > 1) {
+      const half = Math.ceil(group.length / 2);
+      await admit(group.slice(0, half));
+      await admit(group.slice(half));
+    } else {
+      for (const change of group) refused.set(change, why);
+    }
+  };
+  await admit(changes);
+  const outcomes = changes.map((change): SiteOutcome => {
+    const message = refused.get(change);
+    return message === undefined ? { kind: 'applied' } : { kind: 'refused', message };
+  });
   return { good, outcomes };
 }
 

@@ -213,7 +213,7 @@ describe('the main file', () => {
   };
 
   it('has room for a long server name and for ten thousand of them', () => {
-    expect(renderMain(layout, options)).toContain('server_names_hash_bucket_size 256;');
+    expect(renderMain(layout, options)).toContain('server_names_hash_bucket_size 512;');
     expect(renderMain(layout, options)).toContain('server_names_hash_max_size 1024;');
     expect(renderMain(layout, { ...options, names: 10_000 })).toContain('server_names_hash_max_size 65536;');
   });
