@@ -110,8 +110,10 @@ describe('the examples', () => {
       'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
       'sec-websocket-version': '13',
     });
-    const [answer, socket] = (await once(upgrading, 'upgrade')) as [IncomingMessage, Socket];
+    const [answer, socket, head] = (await once(upgrading, 'upgrade')) as [IncomingMessage, Socket, Buffer];
     expect(answer.headers['sec-websocket-accept']).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
+    // What came in one piece with the answer.
+    socket.unshift(head);
     const heard = gather(socket);
     await expect.poll(heard, { timeout: 5_000 }).toContain('"welcome"');
     await engine.getContainer(`pointsman-${board}-blue`).kill({ signal: 'SIGTERM' });
