@@ -369,7 +369,8 @@ export class Controller {
   }
 
   async #fullLook(): Promise<void> {
-    const { desired } = this.#deps;
+    const { desired, log } = this.#deps;
+    log.debug('full look');
     await this.#repairRouter();
     await this.#lookForRemovals();
     for (const project of desired.names()) this.#trigger(project);
@@ -466,13 +467,13 @@ export class Controller {
   }
 
   async #repairRouter(): Promise<void> {
-    const { router, status, log, journal } = this.#deps;
+    const { router, status, log } = this.#deps;
     try {
       const { health, repaired } = await router.repair(this.#stopping.signal);
       status.component('nginx', health.ok ? null : (health.message ?? 'nginx does not answer'));
       for (const what of repaired) {
         log.warn({ what }, 'nginx repaired');
-        await journal.append({ type: 'drift', detail: { event: 'done', what } }).catch(() => undefined);
+        await recordIfPossible(this.#deps, { type: 'drift', detail: { event: 'done', what } });
       }
     } catch (error) {
       if (isAbort(error, this.#stopping.signal)) return;

@@ -36,9 +36,11 @@ function keepContainer(input: PlanInput): readonly Step[] {
       { kind: 'start', slot, container: container.id, why: `the live container is ${container.state}` },
     ];
   }
-  if (container.state === 'dead' && identity !== null) {
+  if (identity === null) return [];
+  if (container.state === 'dead')
     return [{ kind: 'recreate', slot, identity, why: 'the live container is dead' }];
-  }
+  if (container.address === null || container.address !== input.observed.network?.addresses[slot])
+    return [{ kind: 'recreate', slot, identity, why: 'the live container is not at its address' }];
   return [];
 }
 
