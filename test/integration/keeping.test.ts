@@ -74,6 +74,27 @@ describe('without a lost request', () => {
   });
 });
 
+it('brings the live revision back while the newest commit fails', async () => {
+  const { Image: image } = await container().inspect();
+  const sourceCommit = await application.commitVersion('v2', { exitAtStart: 3 });
+  const failed = await controller.waitFor('the newest has failed', ({ status }) => {
+    const found = status?.projects[shop];
+    return found?.state === 'failed' && found.desired?.sourceCommit === sourceCommit ? found : null;
+  });
+  const since = (await controller.journal()).length;
+  await container().remove({ force: true });
+  await controller.waitFor('the live one is back', async () => (await scenario.version(shop)) === 'v1');
+  await controller.waitFor('status says so', async ({ status }) => {
+    const found = status?.projects[shop];
+    return (await drift(since)).done.length > 0 && found?.live?.revision === failed.live?.revision;
+  });
+  expect((await container().inspect()).Image).toBe(image);
+  const reverted = await application.revert();
+  const configCommit = await scenario.config.head();
+  const status = await controller.waitIdle({ configCommit, sourceCommits: { [shop]: reverted } });
+  expect(status.projects[shop]?.state).toBe('live');
+});
+
 describe('as soon as it is seen', () => {
   it.each<{ harm: string; what: RegExp; run: () => Promise<unknown> }>([
     { harm: 'a removed container', what: /gone/, run: () => container().remove({ force: true }) },
@@ -120,27 +141,6 @@ it('gives the live container its restart policy back', async () => {
     'it restarts by itself again',
     async () => (await container().inspect()).HostConfig.RestartPolicy?.Name === 'unless-stopped',
   );
-});
-
-it('brings the live revision back while the newest commit fails', async () => {
-  const { Image: image } = await container().inspect();
-  const sourceCommit = await application.commitVersion('v2', { exitAtStart: 3 });
-  const failed = await controller.waitFor('the newest has failed', ({ status }) => {
-    const found = status?.projects[shop];
-    return found?.state === 'failed' && found.desired?.sourceCommit === sourceCommit ? found : null;
-  });
-  const since = (await controller.journal()).length;
-  await container().remove({ force: true });
-  await controller.waitFor('the live one is back', async () => (await scenario.version(shop)) === 'v1');
-  await controller.waitFor('status says so', async ({ status }) => {
-    const found = status?.projects[shop];
-    return (await drift(since)).done.length > 0 && found?.live?.revision === failed.live?.revision;
-  });
-  expect((await container().inspect()).Image).toBe(image);
-  const reverted = await application.revert();
-  const configCommit = await scenario.config.head();
-  const status = await controller.waitIdle({ configCommit, sourceCommits: { [shop]: reverted } });
-  expect(status.projects[shop]?.state).toBe('live');
 });
 
 it('starts nginx again and tells of it', async () => {
