@@ -38,12 +38,13 @@ export class BareEngine {
     });
   }
 
-  /** A container with what Pointsman sets as well, not started. */
-  make(version: string): Promise<Docker.Container> {
+  /** A container with what Pointsman sets as well, not started; `over` is added to its `HostConfig`. */
+  make(version: string, over: Docker.HostConfig = {}): Promise<Docker.Container> {
     return engine.createContainer({
       Image: this.image,
       Env: ['PORT=3000', `VERSION=${version}`],
       HostConfig: {
+        ...over,
         Init: true,
         PidsLimit: 512,
         RestartPolicy: { Name: 'no' },
@@ -59,13 +60,17 @@ export class BareEngine {
       return await timed(async () => {
         container = await this.make(version);
         await container.start();
-        const { NetworkSettings } = await container.inspect();
-        const host = NetworkSettings.Networks[this.image]?.IPAddress ?? '';
-        await firstAnswer({ host, port: 3000 }, 'any', version);
+        await firstAnswer({ host: await this.address(container), port: 3000 }, 'any', version);
       });
     } finally {
       await (container as Docker.Container | null)?.remove({ force: true });
     }
+  }
+
+  /** Of a running one. */
+  async address(container: Docker.Container): Promise<string> {
+    const { NetworkSettings } = await container.inspect();
+    return NetworkSettings.Networks[this.image]?.IPAddress ?? '';
   }
 
   async close(): Promise<void> {

@@ -4,8 +4,9 @@ import type { Benchmark, Form } from './benchmark.js';
 import { commitToLive } from './commit-to-live.js';
 import { describeMachine, printed, writeResult, type Machine } from './report.js';
 import { rollback } from './rollback.js';
+import { swap } from './swap.js';
 
-const benchmarks: readonly Benchmark[] = [commitToLive, rollback];
+const benchmarks: readonly Benchmark[] = [swap, commitToLive, rollback];
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 

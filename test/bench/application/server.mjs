@@ -3,9 +3,10 @@
 //   /events   a server-sent-event stream: its version every 200 ms, without end
 //   an upgrade request becomes a WebSocket that echoes
 //   /healthz  what probes ask
-// Every request id is a line of its output, so that a request that came twice is seen.
+//   /seen     how many request ids came, and how many of them twice, in the life of the volume /seen
 // At SIGTERM: no new connections, a close frame to WebSockets, the end of streams, and then the end.
 import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -14,6 +15,16 @@ const streams = new Set();
 const sockets = new Set();
 /** FIN, close, two bytes: 1001, going away. */
 const closeFrame = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
+
+function remember(request) {
+  const id = request.headers['x-request-id'];
+  if (id !== undefined && existsSync('/seen')) appendFileSync('/seen/ids', `${id}\n`);
+}
+
+function answerSeen(response) {
+  const ids = existsSync('/seen/ids') ? readFileSync('/seen/ids', 'utf8').trim().split('\n') : [];
+  response.end(JSON.stringify({ version, seen: ids.length, twice: ids.length - new Set(ids).size }));
+}
 
 function answerEvents(response) {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'x-version': version });
@@ -29,8 +40,8 @@ function answerEvents(response) {
 async function answer(request, response) {
   const url = new URL(request.url, 'http://application');
   if (url.pathname === '/healthz') return response.end('ok\n');
-  const id = request.headers['x-request-id'];
-  if (id !== undefined) console.log(id);
+  if (url.pathname === '/seen') return answerSeen(response);
+  remember(request);
   if (url.pathname === '/events') return answerEvents(response);
   const hash = createHash('sha1');
   let length = 0;
@@ -66,8 +77,7 @@ function echoFrames(socket) {
 }
 
 server.on('upgrade', (request, socket, head) => {
-  const id = request.headers['x-request-id'];
-  if (id !== undefined) console.log(id);
+  remember(request);
   const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
   const accept = createHash('sha1').update(key).digest('base64');
   sockets.add(socket);
