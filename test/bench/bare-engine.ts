@@ -43,6 +43,7 @@ export class BareEngine {
     return engine.createContainer({
       Image: this.image,
       Env: ['PORT=3000', `VERSION=${version}`],
+      ExposedPorts: { '3000/tcp': {} },
       HostConfig: {
         ...over,
         Init: true,

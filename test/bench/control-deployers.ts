@@ -140,8 +140,8 @@ class RestartControl extends Control {
       PortBindings: { '3000/tcp': [{ HostIp: '127.0.0.1', HostPort: String(this.appPort) }] },
     });
     await this.live.start();
-    await firstAnswer({ host: await this.bare.address(this.live), port: 3000 }, 'any', version);
     if (isFirst) await this.route(port);
+    await firstAnswer({ host: '127.0.0.1', port: this.port }, this.host, version);
   }
 }
 

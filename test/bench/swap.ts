@@ -20,7 +20,7 @@ interface Scale {
 
 const scales: Readonly<Record<Form, Scale>> = {
   full: { switches: 200, controlSwitches: 10, quietMs: 30_000 },
-  short: { switches: 10, controlSwitches: 2, quietMs: 5_000 },
+  short: { switches: 10, controlSwitches: 2, quietMs: 3_000 },
 };
 /** Every so many switches a version that never ran; the others go back and forth between two. */
 const newVersionEvery = 10;
@@ -123,7 +123,10 @@ function seenBy({ port, host }: Deployer): Promise<{ readonly seen: number; read
     get({ host: '127.0.0.1', port, path: '/seen', headers: { host }, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
-      response.once('end', () => resolve(JSON.parse(body) as { seen: number; twice: number }));
+      response.once('end', () => {
+        if (response.statusCode === 200) resolve(JSON.parse(body) as { seen: number; twice: number });
+        else reject(new Error(`the application cannot be asked what it saw: status ${response.statusCode}`));
+      });
       response.once('error', reject);
     }).once('error', reject);
   });
