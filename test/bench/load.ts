@@ -20,7 +20,7 @@ const postClients = 2;
 const slowClients = 2;
 const webSockets = 2;
 /** Between two requests of one client: what all of them ask together leaves this machine time to deploy. */
-const pauseMs = { keepAlive: 250, fresh: 250, post: 100 };
+const pauseMs = { keepAlive: 250, fresh: 250, post: 100, long: 100 };
 const slowMs = 5000;
 const postBytes = 64 * 1024;
 /** A slower answer is a lost one. */
@@ -240,10 +240,10 @@ const clients = [
     },
     pauseMs.post,
   ),
-  ...several(slowClients, () => () => once('slow upload 5 s', '/', false, post, slowMs), 0),
-  ...several(slowClients, () => () => once('slow answer 5 s', `/?ms=${slowMs}`, false, null), 0),
-  ...several(webSockets, () => webSocket, 10),
-  ...several(1, () => eventStream, 10),
+  ...several(slowClients, () => () => once('slow upload 5 s', '/', false, post, slowMs), pauseMs.long),
+  ...several(slowClients, () => () => once('slow answer 5 s', `/?ms=${slowMs}`, false, null), pauseMs.long),
+  ...several(webSockets, () => webSocket, pauseMs.long),
+  ...several(1, () => eventStream, pauseMs.long),
 ];
 
 function report(): void {

@@ -202,6 +202,12 @@ function judge(runs: readonly [string, Measured][], foreign: readonly string[]):
       ratios[`${name}: p${percent} during switches ÷ without`] =
         percentile(run.busy, percent) / percentile(run.quiet, percent);
   }
+  // The old container outlives every short request there: what is lost is lost by the reload itself.
+  const reloads = runs.find(([name]) => name === 'reload, stop after 10 s')?.[1];
+  if (reloads !== undefined) {
+    const lost = kinds.reduce((sum, kind) => sum + reloads.counts[kind].failed, 0);
+    ratios['requests lost per nginx reload'] = lost / reloads.switchMs.length;
+  }
   const mustBeZero = Object.keys(counts).filter((name) =>
     /^pointsman(, .*: (failed|reset|wrong|cut)|: twice)$/.test(name),
   );
