@@ -50,10 +50,15 @@ export interface Adapters {
 
 /** Makes the state directory: searchable by nginx's workers, everything private in it is not. */
 export async function prepareStateDir(stateDir: string): Promise<void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+  await makeStateDir(stateDir);
   await chmod(stateDir, 0o711);
   for (const folder of ['repos', 'logs'])
     await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
+}
+
+/** Before anything below it is made, which would leave it closed to nginx's workers. */
+export async function makeStateDir(stateDir: string): Promise<void> {
+  await mkdir(stateDir, { recursive: true, mode: 0o711 });
 }
 
 /** Half-written files of a controller that was killed. Only its successor, which holds the lock, may do this. */
