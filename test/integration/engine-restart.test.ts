@@ -74,7 +74,9 @@ describe('without live-restore', () => {
     await controller.waitFor('it serves', async () => (await scenario.version(shop)) === 'v1');
     await controller.waitLive(shop);
     const { sent, failed, wrong } = await client.stop();
-    console.log(`dockerd ended by ${signal} without live-restore: ${failed} of ${sent} requests failed`);
+    process.stdout.write(
+      `dockerd ended by ${signal} without live-restore: ${failed} of ${sent} requests failed\n`,
+    );
     expect(wrong).toBe(0);
     const sourceCommit = await application.commitVersion('v2');
     await controller.waitLive(shop, { sourceCommit });
