@@ -1,9 +1,16 @@
-/** The engine is stopped, killed and started again under a running controller. */
+/** The engine is stopped, killed and started again: under a running controller, and with the whole machine. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Controller } from '../support/controller.js';
 import { createOwnEngine, type OwnEngine } from '../support/own-engine.js';
+import { endProcess, processesOf } from '../support/processes.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
 import { expectSettled, expectUnnoticed } from '../support/settled.js';
+import { until } from '../support/waiting.js';
 
 let scenario: Scenario;
 let own: OwnEngine;
@@ -84,4 +91,39 @@ describe('without live-restore', () => {
     await controller.stop();
     await expectSettled(scenario);
   });
+});
+
+it('serves after a reboot without the controller: the engine and the unit of nginx are enough', async () => {
+  const { shop, controller } = await begin(false);
+  const application = await scenario.application('shop');
+  await scenario.commitManifest(shop, application);
+  await controller.waitLive(shop);
+  const sourceCommit = await application.commitVersion('v2');
+  await controller.waitLive(shop, { sourceCommit });
+  // The machine goes down: everything ends, in no order that anybody planned.
+  await controller.kill();
+  await own.end('SIGTERM');
+  for (const { pid } of await processesOf(join(scenario.stateDir, 'nginx'))) await endProcess(pid);
+  expect(await scenario.version(shop).catch(() => 'nothing')).toBe('nothing');
+
+  await own.start();
+  // What pointsman-nginx.service starts.
+  const nginx = spawn(fileURLToPath(new URL('../../deploy/managed-nginx.sh', import.meta.url)), [
+    scenario.stateDir,
+  ]);
+  try {
+    await until(async () => (await scenario.version(shop).catch(() => null)) === 'v2');
+    const again = scenario.start();
+    await again.waitLive(shop, { sourceCommit });
+    await again.waitIdle({ configCommit: await scenario.config.head() });
+    // It took over the nginx that was there.
+    expect(nginx.exitCode).toBeNull();
+    expect(await readFile(join(scenario.stateDir, 'nginx/nginx.pid'), 'utf8')).toBe(`${nginx.pid}\n`);
+    await again.stop();
+    await expectSettled(scenario);
+  } finally {
+    const ended = once(nginx, 'exit');
+    nginx.kill();
+    await ended;
+  }
 });

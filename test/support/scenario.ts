@@ -149,7 +149,7 @@ export class Scenario {
   }
 
   /** Starts a controller; `cleanup` ends it. */
-  start(options: Pick<ControllerOptions, 'killAt' | 'env' | 'args'> = {}): Controller {
+  start(options: Pick<ControllerOptions, 'killAt' | 'env' | 'args' | 'enter'> = {}): Controller {
     const controller = startController({
       settingsFile: this.settingsFile,
       stateDir: this.stateDir,
