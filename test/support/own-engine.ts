@@ -1,4 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,8 @@ import { ensureBaseImage } from './base-image.js';
 import { engine } from './engine.js';
 import { processesOf } from './processes.js';
 import { until } from './waiting.js';
+
+const execute = promisify(execFile);
 
 /** A dockerd of the test's own, beside the machine's: it may be stopped and killed. */
 export interface OwnEngine {
@@ -21,10 +24,16 @@ export interface OwnEngine {
   cleanup(): Promise<void>;
 }
 
-/** Started, with the base image in it. It has no default bridge and leaves the machine's firewall alone. */
+/** Started, with the base image in it. Its bridge is its own, and it leaves the machine's firewall alone. */
 export async function createOwnEngine(options: { readonly liveRestore: boolean }): Promise<OwnEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'pointsman-dockerd-'));
   const socket = join(folder, 'docker.sock');
+  // One of its own: with `none`, dockerd takes the machine's docker0 away.
+  const number = randomInt(256);
+  const bridge = `pm-test-${number}`;
+  await execute('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  await execute('ip', ['address', 'add', `10.215.${number}.1/24`, 'dev', bridge]);
+  await execute('ip', ['link', 'set', bridge, 'up']);
   const docker = new Docker({ socketPath: socket });
   let daemon: ChildProcess | null = null;
   // Apart from dockerd, as Debian's services are: it outlives a dockerd that is killed.
@@ -54,7 +63,7 @@ path = "${folder}/opt"
         `--pidfile=${folder}/docker.pid`,
         `--host=unix://${socket}`,
         `--containerd=${folder}/containerd.sock`,
-        '--bridge=none',
+        `--bridge=${bridge}`,
         '--iptables=false',
         `--live-restore=${options.liveRestore}`,
       ];
@@ -73,8 +82,9 @@ path = "${folder}/opt"
       await own.end('SIGTERM');
       await endDaemon(containerd, 'SIGTERM');
       // dockerd mounts its folder on itself, and one that was killed left that.
-      for (const path of await mountsBelow(folder)) await promisify(execFile)('umount', [path]);
+      for (const path of await mountsBelow(folder)) await execute('umount', [path]);
       await rm(folder, { recursive: true, force: true });
+      await execute('ip', ['link', 'delete', bridge]);
       const left = await processesOf(folder);
       if (left.length > 0) throw new Error(`left behind: ${left.map(({ command }) => command).join(', ')}`);
     },
