@@ -275,8 +275,12 @@ suite unit 600
 section 'build'
 if check 'build' 300 npm run build; then
   run_integration
+  section 'benchmarks, short'
+  # They check that nothing is lost, never how long something takes.
+  check 'benchmarks' 480 npm run bench -- --short || true
   run_quickstart
 else
   bad 'integration tests: not run, there is no build'
+  bad 'benchmarks: not run, there is no build'
   bad 'quickstart: not run, there is no build'
 fi

@@ -7,12 +7,9 @@ import type { ContainerFacts } from '../runtime/port.js';
 import type { PassContext } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
-import { logOutput } from './start.js';
 
 /** The first wait between probes; doubles up to `health.interval`, so that a quick app is live quickly. */
 const firstPauseMs = 20;
-/** Output lines of a healthy start in the deployment's log. */
-const startLines = 100;
 
 export interface ProbeTarget {
   readonly address: string;
@@ -128,7 +125,6 @@ export async function probeCandidate(
   await untilHealthy(context, container.id, target, target.health.withinMs - sinceMs, signal, (line) =>
     deployment.progress(line),
   );
-  await logOutput(deployment, container.id, startLines);
 }
 
 export async function containerOf(context: PassContext, state: DeployState): Promise<ContainerFacts> {

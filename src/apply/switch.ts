@@ -18,10 +18,13 @@ import type { Attempt, PassContext } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
 import { recordIfPossible } from './record.js';
+import { logOutput } from './start.js';
 import { containerOf, probeOnce, probeTargetOf, untilHealthy } from './probe.js';
 
 /** A switch takes milliseconds; a stalled nginx worker may hold it up. */
 const switchTimeoutMs = 60_000;
+/** Output lines of a healthy start in the deployment's log; copied when traffic is there, which need not wait for it. */
+const startLines = 100;
 
 /** Makes the deployment's container the live one. */
 export async function switchTraffic(
@@ -53,6 +56,7 @@ export async function switchTraffic(
     cause: step.cause,
     isRollback: step.isRollback,
   });
+  await logOutput(deployment, container.id, startLines);
 }
 
 /** The first site file. Where its domains are not free yet, the deployment ends all the same and the plan asks again. */

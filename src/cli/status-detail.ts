@@ -70,7 +70,10 @@ function previousLines({ previous }: ProjectStatus, now: number): Line[] {
   const { slot, revision, state, inFlight, warmUntil } = previous;
   const left =
     warmUntil === null ? 'goes when drained' : `kept for ${formatAge(Date.parse(warmUntil) - now)}`;
-  const requests = inFlight === null ? 'requests unknown' : `${inFlight} in flight`;
+  const requests =
+    inFlight === null
+      ? 'connections cannot be counted, so the whole drain is waited'
+      : `${inFlight} in flight`;
   return [
     [
       'previous',

@@ -100,8 +100,12 @@ export class Mirror {
 
   /** Remembers, beyond a restart, that the ref called `name` meant `commit`. */
   async record(name: string, commit: string, signal: AbortSignal): Promise<void> {
+    const put = (): Promise<GitResult> =>
+      this.run(['update-ref', `${last}/${refNameHash(name)}`, commit], signal);
+    // The commit was read a moment ago: git itself refuses one that is not here.
+    if (existsSync(this.path) && (await put()).code === 0) return;
     await this.read(commit, null, signal, async () => {
-      const result = await this.run(['update-ref', `${last}/${refNameHash(name)}`, commit], signal);
+      const result = await put();
       if (result.code !== 0) throw this.damage(lastLine(result.stderr));
     });
   }

@@ -2,8 +2,8 @@ import { watch, type FSWatcher } from 'chokidar';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 
-/** Events that follow each other this closely are one change. */
-const coalesceMs = 40;
+/** Events that follow each other this closely are one change; what comes later makes one more look. */
+const coalesceMs = 5;
 
 /**
  * Watches the refs of a local repository: HEAD, packed refs, loose refs, reftable, of the common

@@ -167,6 +167,12 @@ last       active ${zone('2026-11-20T09:55:10.000Z')} after 20.0s (deployment d-
     expect(out).toContain('previous   green, revision aa00bb11, draining (3 in flight), goes when drained\n');
   });
 
+  it('that drains and whose connections cannot be seen says why it waits', async () => {
+    const previous = { ...shop.previous!, state: 'draining' as const, inFlight: null };
+    const { out } = await statusOf({ ...onlyShop, projects: { shop: { ...shop, previous } } }, ['shop']);
+    expect(out).toContain('draining (connections cannot be counted, so the whole drain is waited)');
+  });
+
   it('that is not there ends with 1, and the others are named', async () => {
     const { code, err } = await statusOf(fullStatus, ['nosuch']);
     expect([code, err]).toEqual([1, 'error: there is no project "nosuch"; there are api, shop, web\n']);

@@ -1,0 +1,53 @@
+/** What the swap benchmark and its load, a process of its own, tell each other. */
+
+export const kinds = [
+  'keep-alive',
+  'fresh',
+  'post 64 KiB',
+  'slow upload 5 s',
+  'slow answer 5 s',
+  'websocket',
+  'event stream',
+] as const;
+export type Kind = (typeof kinds)[number];
+
+export interface KindCounts {
+  sent: number;
+  ok: number;
+  /** No whole answer with status 200 (101 for a WebSocket), or another body's digest. */
+  failed: number;
+  /** Of the failed ones, those whose connection was reset or closed under them. */
+  reset: number;
+  /** Started after a switch was acknowledged, and answered by another version than that. */
+  wrong: number;
+  /** Long-lived ones: ended without a close frame, or in the middle of an event. */
+  cut: number;
+}
+
+export type LoadCounts = Record<Kind, KindCounts>;
+
+export type ToLoad =
+  /** Requests started before this may be answered by either version; `version` null: by any. */
+  | { readonly kind: 'expect'; readonly version: string | null }
+  /** What was measured so far is given and begun anew. */
+  | { readonly kind: 'take' }
+  /** No new requests; what is in flight comes to its end. */
+  | { readonly kind: 'stop' };
+
+export interface FromLoad {
+  readonly counts: LoadCounts;
+  /** Milliseconds of good short requests, keep-alive and fresh. */
+  readonly latencies: readonly number[];
+  /** How often for each reason. */
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+export interface LoadOptions {
+  readonly port: number;
+  readonly host: string;
+}
+
+export function noCounts(): LoadCounts {
+  const none = (): KindCounts => ({ sent: 0, ok: 0, failed: 0, reset: 0, wrong: 0, cut: 0 });
+  return Object.fromEntries(kinds.map((kind) => [kind, none()])) as LoadCounts;
+}

@@ -1,0 +1,218 @@
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { get } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Benchmark, Form, Result } from './benchmark.js';
+import { controls, createControl } from './control-deployers.js';
+import type { Deployer } from './deployer.js';
+import { kinds, type FromLoad, type LoadCounts, type ToLoad } from './load-protocol.js';
+import { percentile, timed } from './numbers.js';
+import { PointsmanDeployer } from './pointsman-deployer.js';
+
+interface Scale {
+  /** By Pointsman, and by each control. */
+  readonly switches: number;
+  readonly controlSwitches: number;
+  /** The same load without a switch, before. */
+  readonly quietMs: number;
+}
+
+const scales: Readonly<Record<Form, Scale>> = {
+  full: { switches: 200, controlSwitches: 10, quietMs: 30_000 },
+  short: { switches: 10, controlSwitches: 2, quietMs: 3_000 },
+};
+/** Every so many switches a version that never ran; the others go back and forth between two. */
+const newVersionEvery = 10;
+/** Until every client has its connections. */
+const warmUpMs = 2_000;
+/** Under the load of the new version alone, before the next switch. */
+const betweenMs = 500;
+
+/** The load during switches, and without. */
+interface Measured {
+  readonly switchMs: readonly number[];
+  readonly quiet: readonly number[];
+  readonly busy: readonly number[];
+  readonly counts: LoadCounts;
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly twice: number;
+  readonly seen: number;
+}
+
+/** Requests lost by switches, by Pointsman and by the ways in which people deploy today. */
+export const swap: Benchmark = {
+  name: 'swap',
+  shows: 'what a switch of versions loses under load: Pointsman, and how people deploy today',
+  async run(form, say) {
+    const scale = scales[form];
+    const runs: [string, Measured][] = [];
+    runs.push(await measured(() => PointsmanDeployer.create(), scale.switches, scale, say));
+    for (const name of controls)
+      runs.push(await measured(() => createControl(name), scale.controlSwitches, scale, say));
+    return judge(runs, await foreignProxies());
+  },
+};
+
+async function measured(
+  create: () => Promise<Deployer>,
+  switches: number,
+  scale: Scale,
+  say: (line: string) => void,
+): Promise<[string, Measured]> {
+  const deployer = await create();
+  try {
+    say(`${deployer.name}: ${switches} switches`);
+    await deployer.deploy('v0');
+    return [deployer.name, await underLoad(deployer, switches, scale)];
+  } finally {
+    await deployer.close();
+  }
+}
+
+async function underLoad(deployer: Deployer, switches: number, { quietMs }: Scale): Promise<Measured> {
+  const { port, host } = deployer;
+  const load = fork(fileURLToPath(new URL('load.ts', import.meta.url)), [JSON.stringify({ port, host })]);
+  const tell = (message: ToLoad): void => void load.send(message);
+  const answer = async (message: ToLoad): Promise<FromLoad> => {
+    const answered = once(load, 'message');
+    tell(message);
+    return ((await answered) as [FromLoad])[0];
+  };
+  try {
+    tell({ kind: 'expect', version: 'v0' });
+    await delay(warmUpMs);
+    const start = await answer({ kind: 'take' });
+    await delay(quietMs);
+    const quiet = await answer({ kind: 'take' });
+    const switchMs: number[] = [];
+    for (let done = 1; done <= switches; done += 1) {
+      const version = versionOf(done);
+      tell({ kind: 'expect', version: null });
+      switchMs.push(await timed(() => deployer.deploy(version)));
+      tell({ kind: 'expect', version });
+      await delay(betweenMs);
+    }
+    const busy = await answer({ kind: 'take' });
+    // What drains is still asked for what it has in flight.
+    await deployer.rest();
+    const end = await answer({ kind: 'stop' });
+    const all = [start, quiet, busy, end];
+    return {
+      switchMs,
+      quiet: quiet.latencies,
+      busy: busy.latencies,
+      counts: all.map(({ counts }) => counts).reduce(added),
+      reasons: all.map(({ reasons }) => reasons).reduce(addedReasons, {}),
+      ...(await seenBy(deployer)),
+    };
+  } finally {
+    load.kill('SIGKILL');
+  }
+}
+
+/** Back and forth between two versions; each `newVersionEvery`th time one of them is replaced by a new one. */
+function versionOf(switchNumber: number): string {
+  const era = Math.floor(switchNumber / newVersionEvery);
+  return switchNumber % 2 === 0 ? `v${2 * era}` : `v${2 * era + 1}`;
+}
+
+/** What the application counted, over all of its containers. */
+function seenBy({ port, host }: Deployer): Promise<{ readonly seen: number; readonly twice: number }> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: '/seen', headers: { host }, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      response.once('end', () => {
+        if (response.statusCode === 200) resolve(JSON.parse(body) as { seen: number; twice: number });
+        else reject(new Error(`the application cannot be asked what it saw: status ${response.statusCode}`));
+      });
+      response.once('error', reject);
+    }).once('error', reject);
+  });
+}
+
+function added(a: LoadCounts, b: LoadCounts): LoadCounts {
+  const sum = (kind: (typeof kinds)[number]): LoadCounts[typeof kind] => ({
+    sent: a[kind].sent + b[kind].sent,
+    ok: a[kind].ok + b[kind].ok,
+    failed: a[kind].failed + b[kind].failed,
+    reset: a[kind].reset + b[kind].reset,
+    wrong: a[kind].wrong + b[kind].wrong,
+    cut: a[kind].cut + b[kind].cut,
+  });
+  return Object.fromEntries(kinds.map((kind) => [kind, sum(kind)])) as LoadCounts;
+}
+
+function addedReasons(
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const sum: Record<string, number> = { ...a };
+  for (const [reason, count] of Object.entries(b)) sum[reason] = (sum[reason] ?? 0) + count;
+  return sum;
+}
+
+/** Proxies that would be worth a column; there is none for them yet where they are installed. */
+async function foreignProxies(): Promise<readonly string[]> {
+  const found = await Promise.all(
+    ['kamal-proxy', 'traefik'].map(
+      (name) =>
+        new Promise<string | null>((resolve) => {
+          execFile('which', [name], (error) => resolve(error === null ? name : null));
+        }),
+    ),
+  );
+  return found.filter((name) => name !== null);
+}
+
+function judge(runs: readonly [string, Measured][], foreign: readonly string[]): Result {
+  const rows = runs.flatMap(([name, { counts, switchMs, twice }]) =>
+    kinds.map((kind, index) => {
+      const { sent, failed, reset, wrong, cut } = counts[kind];
+      const first = index === 0 ? [name, switchMs.length] : ['', ''];
+      return [...first, kind, sent, failed, reset, wrong, cut, index === 0 ? twice : ''];
+    }),
+  );
+  const head = [
+    'deployed by',
+    'switches',
+    'clients',
+    'sent',
+    'failed',
+    'of them reset',
+    'wrong',
+    'cut',
+    'twice',
+  ];
+  const counts: Record<string, number> = {};
+  const samples: Record<string, readonly number[]> = {};
+  const ratios: Record<string, number> = {};
+  for (const [name, run] of runs) {
+    for (const kind of kinds)
+      for (const [what, count] of Object.entries(run.counts[kind]))
+        counts[`${name}, ${kind}: ${what}`] = count;
+    counts[`${name}: twice`] = run.twice;
+    counts[`${name}: seen by the application`] = run.seen;
+    for (const [reason, count] of Object.entries(run.reasons)) counts[`${name}, reason: ${reason}`] = count;
+    samples[`${name}: switch (ms)`] = run.switchMs;
+    samples[`${name}: request without switches (ms)`] = run.quiet;
+    samples[`${name}: request during switches (ms)`] = run.busy;
+    for (const percent of [50, 99])
+      ratios[`${name}: p${percent} during switches ÷ without`] =
+        percentile(run.busy, percent) / percentile(run.quiet, percent);
+  }
+  // The old container outlives every short request there: what is lost is lost by the reload itself.
+  const reloads = runs.find(([name]) => name === 'reload, stop after 10 s')?.[1];
+  if (reloads !== undefined) {
+    const lost = kinds.reduce((sum, kind) => sum + reloads.counts[kind].failed, 0);
+    ratios['requests lost per nginx reload'] = lost / reloads.switchMs.length;
+  }
+  const mustBeZero = Object.keys(counts).filter((name) =>
+    /^pointsman(, .*: (failed|reset|wrong|cut)|: twice)$/.test(name),
+  );
+  const p99 = 'pointsman: p99 during switches ÷ without';
+  const goals = [{ name: p99, value: ratios[p99] ?? Number.NaN, atMost: 1.2 }];
+  const notes = foreign.map((name) => `${name} is installed, and this run has no column for it`);
+  return { samples, counts, mustBeZero, ratios, goals, tables: [{ head, rows }], notes };
+}
