@@ -65,10 +65,14 @@ export async function prepareStateDir(stateDir: string): Promise<void> {
 }
 
 /** Half-written files of a controller that was killed. Only its successor, which holds the lock, may do this. */
-async function dropLeftOvers(stateDir: string, log: Logger): Promise<void> {
-  for (const folder of ['.', 'repos/.git-client', 'nginx', 'nginx/sites', 'nginx/switch']) {
+export async function dropLeftOvers(
+  { stateDir, secrets }: Pick<Settings, 'stateDir' | 'secrets'>,
+  log: Logger,
+): Promise<void> {
+  const own = ['.', 'repos/.git-client', 'nginx', 'nginx/sites', 'nginx/switch'];
+  for (const folder of [...own.map((name) => join(stateDir, name)), secrets.dir]) {
     try {
-      await dropTemporaries(join(stateDir, folder));
+      await dropTemporaries(folder);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
         log.warn({ folder, error: messageOf(error) }, 'left-over files cannot be removed');
@@ -148,7 +152,7 @@ export async function runController(settings: Settings, options: RunOptions): Pr
     await prepareStateDir(settings.stateDir);
     const stateLock = await acquireLock(await stateLockName(settings.stateDir), settings.stateDir);
     releases.add(() => stateLock.release());
-    await dropLeftOvers(settings.stateDir, options.log);
+    await dropLeftOvers(settings, options.log);
     const adapters = makeAdapters(settings, options.log);
     releases.add(() => adapters.close());
     const journal = await openJournal({

@@ -98,7 +98,7 @@ class History {
     else if (roll < 76) world.crash(random.chance(0.7) ? 'process' : 'power');
     else if (roll < 79) await world.restart();
     else if (roll < 90) this.#meddle(name);
-    else if (roll < 93) world.scheduler.wall += (random.chance(0.5) ? 1 : -1) * random.below(10 * 365) * 86_400_000;
+    else if (roll < 93) world.jump((random.chance(0.5) ? 1 : -1) * random.below(10 * 365));
     else if (roll < 96) this.#outage();
     else this.#eventsFail = !this.#eventsFail;
   }
@@ -233,5 +233,6 @@ export async function runHistory(seed: number, steps: number): Promise<HistoryRe
     Math.random = realRandom;
     process.off('unhandledRejection', onUnhandled);
   }
+  if (process.env['STATUS']) console.log(JSON.stringify(history.world.status, null, 1));
   return { seed, steps, violations: effects.violations, trace: effects.trace, faults: effects.injected, effects: effects.mutations + 0 * scheduler.steps };
 }

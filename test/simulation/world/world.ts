@@ -1,5 +1,5 @@
 import type { Controller } from '../../../src/controller.js';
-import { composeController } from '../../../src/compose.js';
+import { composeController, dropLeftOvers } from '../../../src/compose.js';
 import type { Adapters } from '../../../src/compose.js';
 import { silentLogger } from '../../../src/log.js';
 import { openJournal } from '../../../src/record/journal.js';
@@ -67,7 +67,9 @@ export class World {
     this.effects.onMutation = () => this.invariants.check();
     this.disk.strike = (operation, path) => {
       const fault = this.effects.strike({ port: 'disk', name: `${operation} ${path.replace(/[0-9a-f]{12}/, '*')}`, mutates: true });
-      return fault === 'stale' ? null : fault;
+      if (fault === 'stale') return null;
+      // A file that cannot be opened was not made.
+      return operation === 'create' && fault === 'timeout' ? 'error' : fault;
     };
     this.disk.onFault = (kind) => this.crash(kind);
     this.disk.onReplace = (_path, text) => {
@@ -94,6 +96,7 @@ export class World {
     this.effects.remember(`== life ${life.number}`);
     const clock = new LifeClock(this.scheduler, life);
     await mkdir(stateDir);
+    await dropLeftOvers(settings, silentLogger);
     const journal = await openJournal({ stateDir, clock, log: silentLogger });
     if (!life.isAlive) return;
     if (journal.fault === null && journal.damage === null) this.#checkAcknowledged();
@@ -143,6 +146,12 @@ export class World {
   meddle(what: string, change: () => void): void {
     this.effects.remember(`== by hand: ${what}`);
     this.invariants.byHand(change);
+  }
+
+  /** Somebody sets the wall clock. */
+  jump(days: number): void {
+    this.effects.remember(`== the clock jumps ${days} days`);
+    this.scheduler.wall += days * 86_400_000;
   }
 
   setEngineDown(isDown: boolean): void {
