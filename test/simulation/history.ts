@@ -220,7 +220,7 @@ class History {
 
 export async function runHistory(seed: number, steps: number): Promise<HistoryResult> {
   const history = new History(seed);
-  const { effects, scheduler } = history.world;
+  const { effects } = history.world;
   const onUnhandled = (error: unknown): void => effects.violate(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}`);
   process.on('unhandledRejection', onUnhandled);
   const realRandom = Math.random;
@@ -233,6 +233,6 @@ export async function runHistory(seed: number, steps: number): Promise<HistoryRe
     Math.random = realRandom;
     process.off('unhandledRejection', onUnhandled);
   }
-  if (process.env['STATUS']) console.log(JSON.stringify(history.world.status, null, 1));
-  return { seed, steps, violations: effects.violations, trace: effects.trace, faults: effects.injected, effects: effects.mutations + 0 * scheduler.steps };
+  if (process.env['SIMULATE_STATUS'] !== undefined) effects.remember(JSON.stringify(history.world.status?.projects, null, 1));
+  return { seed, steps, violations: effects.violations, trace: effects.trace, faults: effects.injected, effects: effects.mutations };
 }

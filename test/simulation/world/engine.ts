@@ -22,6 +22,8 @@ export interface SimulatedContainer {
   /** When it last stopped to get traffic; null: never had any. */
   leftAt: number | null;
   run: number;
+  /** By the scheduler's time, which never jumps. */
+  startedAt: number;
   readonly waiters: Set<(code: number) => void>;
 }
 
@@ -133,6 +135,7 @@ export class EngineState {
       earned: false,
       leftAt: null,
       run: 0,
+      startedAt: 0,
       waiters: new Set(),
     });
     return id;
@@ -146,6 +149,7 @@ export class EngineState {
       throw new PointsmanError('StartFailed', `address ${address} is already in use`);
     container.run += 1;
     container.streak = 0;
+    container.startedAt = this.effects.scheduler.time;
     this.#set(container, {
       state: 'running',
       exitCode: null,

@@ -242,9 +242,9 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
     return abortable(answer, signal);
   }
 
-  #isHealthy({ behaviour, facts }: SimulatedContainer): boolean {
+  #isHealthy({ behaviour, startedAt }: SimulatedContainer): boolean {
     const { scheduler } = this.state.effects;
-    const ageMs = scheduler.wall + scheduler.time - (facts.startedAt ?? 0);
+    const ageMs = scheduler.time - startedAt;
     switch (behaviour) {
       case 'ok':
       case 'bad-release':
