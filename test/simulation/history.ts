@@ -148,13 +148,24 @@ class History {
     const container = containers.length === 0 ? null : random.pick(containers);
     const slot = router.slot(name);
     const site = router.sites.get(name);
-    const choice = random.below(6);
+    const choice = random.below(7);
     if (choice === 0 && container) world.meddle(`docker rm -f ${container.facts.name}`, () => engine.remove(container.facts.id));
     else if (choice === 1 && container) world.meddle(`docker kill ${container.facts.name}`, () => engine.exit(container, 137, false));
     else if (choice === 2 && container) world.meddle(`${container.facts.name} crashes`, () => engine.exit(container, 1, true));
     else if (choice === 3 && slot !== null) this.#file(name, 'switch file removed', () => router.switches.delete(`${name}.${slot}`));
     else if (choice === 4 && site) this.#file(name, 'site file edited', () => router.sites.set(name, { ...site, intact: false }));
+    else if (choice === 6) this.#stranger(name);
     else if (choice === 5) this.#file(null, 'nginx killed', () => (router.isRunning = false));
+  }
+
+  /** Somebody else's container takes the name of a slot. */
+  #stranger(name: string): void {
+    const { engine } = this.world;
+    const taken = `pointsman-${name}-${this.random.pick(['blue', 'green'])}`;
+    if (engine.named(taken) !== null) return;
+    this.world.meddle(`a stranger is named ${taken}`, () =>
+      engine.start(engine.add(taken, null, { id: 'sha256:other', behaviour: 'ok' }, { address: null, restartPolicy: 'no' })),
+    );
   }
 
   #file(project: string | null, what: string, change: () => unknown): void {
@@ -190,6 +201,8 @@ class History {
     this.#eventsFail = false;
     world.git.isDown = false;
     if (world.engine.isDown) world.setEngineDown(false);
+    for (const { labels, facts } of [...world.engine.containers.values()])
+      if (labels === null) world.meddle('the stranger leaves', () => world.engine.remove(facts.id));
     if (random.chance(0.7)) this.#commit();
     for (let round = 0; round < 3 && effects.violations.length === 0; round += 1) {
       await runToRest(world);
@@ -209,8 +222,10 @@ class History {
       await world.scheduler.finish(controller.retry(project.name));
       answered = true;
     }
-    const { tip, commits } = world.git;
+    const { git } = world;
+    const { tip, commits } = git;
     if (tip !== null && (commits.get(tip)?.size ?? 0) > 0 && status.summary.removing > 0) {
+      git.confirmed.add(tip);
       const reply = await world.scheduler.finish(controller.prune(tip));
       answered ||= reply.ok;
     }

@@ -3,13 +3,13 @@
  * controller on a simulated world. Without a seed: 20,000 histories or 10 minutes, whichever is less,
  * on two cores. With one: exactly that history, its trace printed when it fails.
  */
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bundle } from './bundle.mjs';
+import { run } from './run-worker.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -53,18 +53,4 @@ async function simulate(program) {
   }
   console.log(`invariants broken: ${failures.length}`);
   return failures.length === 0 && sum('histories') > 0 ? 0 : 1;
-}
-
-export function run(program, job) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', program, JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.on('data', (chunk) => (output += chunk));
-    child.on('error', reject);
-    child.on('close', (code) => {
-      const line = output.trim().split('\n').at(-1) ?? '';
-      if (code !== 0 || !line.startsWith('{')) reject(new Error(`a worker ended with ${code}: ${output.slice(-2000)}`));
-      else resolve(JSON.parse(line));
-    });
-  });
 }

@@ -18,6 +18,8 @@ export class Invariants {
   readonly #lastRevision = new Map<string, string>();
   /** `<project> <slot> <revision>` of everything that ever was live. */
   readonly #everLive = new Set<string>();
+  /** When each project's route last moved. */
+  readonly #since = new Map<string, number>();
   #isByHand = false;
 
   constructor(private readonly world: World) {}
@@ -79,11 +81,16 @@ export class Invariants {
     const before = this.#routed.get(project) ?? null;
     if (container === before) return;
     this.#routed.set(project, container);
+    const isUndone = scheduler.time - (this.#since.get(project) ?? -Infinity) < putBackMs;
+    this.#since.set(project, scheduler.time);
     if (before !== null) {
       before.leftAt = scheduler.time;
       this.#leaveRequests(before);
     }
-    if (container === null) this.#checkLost(project, upstream);
+    // A reload that was not confirmed is taken back, and with it the route that it had just brought.
+    if (container === null) {
+      if (!isUndone) this.#checkLost(project, upstream);
+    }
     else this.#checkMove(project, before, container);
   }
 
@@ -114,7 +121,7 @@ export class Invariants {
   #checkLost(project: string, upstream: string | null): void {
     const { effects, git } = this.world;
     if (this.#isByHand || upstream !== null) return;
-    const wasGivenUp = [...git.commits.values()].some((files) => files.get(`projects/${project}.yaml`)?.includes(`name: ${project}`) !== true);
+    const wasGivenUp = [...git.commits].some(([commit, files]) => mayRemove(commit, files, project, git.confirmed));
     if (!wasGivenUp) effects.violate(`S9 the route of ${project} goes although every commit has its manifest`);
   }
 
@@ -133,4 +140,12 @@ export class Invariants {
       if (container.facts.address === address && container.labels !== null && container.labels.role !== 'release') return container;
     return null;
   }
+}
+
+/** Whether a commit gives the project up: readable as a whole and without its manifest, or released by a person. */
+function mayRemove(commit: string, files: ReadonlyMap<string, string>, project: string, confirmed: ReadonlySet<string>): boolean {
+  const isNamed = [...files].some(([path, text]) => path === `projects/${project}.yaml` && text.includes(`name: ${project}`));
+  if (isNamed) return false;
+  const isReadable = files.size > 0 && [...files.values()].every((text) => text.includes('name: '));
+  return isReadable || confirmed.has(commit);
 }

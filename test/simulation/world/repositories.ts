@@ -30,6 +30,8 @@ export class GitState {
   readonly commits = new Map<string, ReadonlyMap<string, string>>();
   tip: string | null = null;
   mirrored: string | null = null;
+  /** Commits whose removals a person released. */
+  readonly confirmed = new Set<string>();
   /** By repository: every commit, and where the branch is. */
   readonly apps = new Map<string, { readonly commits: Map<string, AppCommit>; tip: string }>();
   readonly configWatchers = new Set<() => void>();

@@ -132,8 +132,8 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
     return this.#do(`stop ${this.#name(id)}`, true, () => {
       const container = this.state.containers.get(id);
       if (container === undefined) return;
-      this.#requireOurs(id);
       this.world.onStop(container, 'stop');
+      this.#requireOurs(id);
       this.state.exit(container, 143, false);
     }, { latencyMs: 100 });
   }
@@ -142,8 +142,8 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
     return this.#do(`remove ${this.#name(id)}`, true, () => {
       const container = this.state.containers.get(id);
       if (container === undefined) return;
-      this.#requireOurs(id);
       this.world.onStop(container, 'remove');
+      this.#requireOurs(id);
       this.state.remove(id);
     }, { latencyMs: 20 });
   }
