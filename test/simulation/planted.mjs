@@ -62,6 +62,7 @@ async function work(lane) {
     await bundle('test/simulation/worker.ts', program, bug);
     const job = { first: 1, last: most, stride: 1, steps: 20, untilMs: Date.now() + longestMs, quick: true };
     const { totals, failure } = await run(program, job);
+    if (failure?.violations[0]?.startsWith('the simulation failed')) throw new Error(failure.violations[0]);
     if (failure === null) missed.push(bug.name);
     else caught += 1;
     const how = failure === null ? 'NOT CAUGHT' : `caught in history ${totals.histories}: ${failure.violations[0]}`;

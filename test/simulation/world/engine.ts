@@ -124,7 +124,7 @@ export class EngineState {
       createdAt: now,
       restartCount: 0,
       restartPolicy: spec.restartPolicy,
-      address: spec.address ?? '10.213.255.9',
+      address: spec.address ?? `10.214.${this.#ids >> 8}.${this.#ids % 256}`,
       labels: labels ?? noLabels,
     };
     this.containers.set(id, {
