@@ -1,5 +1,5 @@
 /** What commands ask of the controller's parts without a running controller. */
-import { liveClaims, makeAdapters, runController } from './compose.js';
+import { liveClaims, makeAdapters, makeStateDir, runController } from './compose.js';
 import type { Adapters } from './compose.js';
 import type {
   CommandBackend,
@@ -106,6 +106,7 @@ async function desiredState(
 }
 
 async function tip(settings: Settings, adapters: Adapters, signal: AbortSignal): Promise<DesiredState> {
+  await makeStateDir(settings.stateDir);
   const { desired, error } = await adapters.config.sync(signal);
   if (error !== null) throw new PointsmanError('SourceUnreachable', error.message);
   if (desired === null)

@@ -6,8 +6,11 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApplyDeps } from './apply/context.js';
 import { DeploymentLogs } from './apply/deployment-log.js';
+import type { LogStore } from './apply/deployment-log.js';
 import { Drains } from './apply/drain.js';
 import { Lanes } from './apply/lanes.js';
+import { networkProber } from './apply/prober.js';
+import type { Prober } from './apply/prober.js';
 import { RouteBatcher } from './apply/route-batcher.js';
 import { systemClock } from './clock.js';
 import type { Clock } from './clock.js';
@@ -24,6 +27,7 @@ import type { ProgressEvent } from './cli/progress.js';
 import { serveControl } from './record/control.js';
 import { openJournal } from './record/journal.js';
 import { acquireLock, engineLockName, stateLockName } from './record/lock.js';
+import type { Lock } from './record/lock.js';
 import type { Journal } from './record/port.js';
 import { SecretFiles } from './resolve/secrets.js';
 import { NginxRouter } from './router/nginx-router.js';
@@ -45,22 +49,35 @@ export interface Adapters {
   readonly config: ConfigRepository;
   readonly sources: SourceRepository;
   readonly secrets: SecretFiles;
+  readonly prober: Prober;
+  readonly deploymentLogs: LogStore;
+  /** Held until released, or until the process ends. @throws PointsmanError AlreadyRunning */
+  lock(name: string): Promise<Lock>;
   close(): Promise<void>;
 }
 
 /** Makes the state directory: searchable by nginx's workers, everything private in it is not. */
 export async function prepareStateDir(stateDir: string): Promise<void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+  await makeStateDir(stateDir);
   await chmod(stateDir, 0o711);
   for (const folder of ['repos', 'logs'])
     await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
 }
 
+/** Before anything below it is made, which would leave it closed to nginx's workers. */
+export async function makeStateDir(stateDir: string): Promise<void> {
+  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+}
+
 /** Half-written files of a controller that was killed. Only its successor, which holds the lock, may do this. */
-async function dropLeftOvers(stateDir: string, log: Logger): Promise<void> {
-  for (const folder of ['.', 'repos/.git-client', 'nginx', 'nginx/sites', 'nginx/switch']) {
+export async function dropLeftOvers(
+  { stateDir, secrets }: Pick<Settings, 'stateDir' | 'secrets'>,
+  log: Logger,
+): Promise<void> {
+  const own = ['.', 'repos/.git-client', 'nginx', 'nginx/sites', 'nginx/switch'];
+  for (const folder of [...own.map((name) => join(stateDir, name)), secrets.dir]) {
     try {
-      await dropTemporaries(join(stateDir, folder));
+      await dropTemporaries(folder);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
         log.warn({ folder, error: messageOf(error) }, 'left-over files cannot be removed');
@@ -104,6 +121,9 @@ export function makeAdapters(settings: Settings, log: Logger): Adapters {
     config: withClaims,
     sources,
     secrets: new SecretFiles(settings.secrets.dir),
+    prober: networkProber,
+    deploymentLogs: new DeploymentLogs(settings.stateDir),
+    lock: (name) => acquireLock(name, settings.stateDir),
     async close() {
       await sources.close();
       await router.close();
@@ -137,7 +157,7 @@ export async function runController(settings: Settings, options: RunOptions): Pr
     await prepareStateDir(settings.stateDir);
     const stateLock = await acquireLock(await stateLockName(settings.stateDir), settings.stateDir);
     releases.add(() => stateLock.release());
-    await dropLeftOvers(settings.stateDir, options.log);
+    await dropLeftOvers(settings, options.log);
     const adapters = makeAdapters(settings, options.log);
     releases.add(() => adapters.close());
     const journal = await openJournal({
@@ -153,15 +173,16 @@ export async function runController(settings: Settings, options: RunOptions): Pr
   }
 }
 
-function composeController(
+/** The controller over any adapters. What it locks is added to `releases`. */
+export function composeController(
   settings: Settings,
-  adapters: Adapters,
+  adapters: Omit<Adapters, 'close'>,
   journal: Journal,
-  options: RunOptions,
-  releases: Releases,
+  options: Pick<RunOptions, 'log' | 'version' | 'onProgress'>,
+  releases: Pick<Releases, 'add'>,
 ): ComposedController {
   const { log, version, onProgress } = options;
-  const { clock, runtime, router, secrets, sources, config } = adapters;
+  const { clock, runtime, router, secrets, sources, config, prober, deploymentLogs } = adapters;
   const desired = new DesiredProjects({
     settings,
     clock,
@@ -199,13 +220,14 @@ function composeController(
         routes,
         drains,
         lanes: new Lanes(settings.concurrency),
-        deploymentLogs: new DeploymentLogs(settings.stateDir),
+        prober,
+        deploymentLogs,
       };
       return deps;
     },
     async lockEngine(engineId) {
       if (engineLocked.has(engineId)) return;
-      const lock = await acquireLock(engineLockName(engineId, settings.instance), settings.stateDir);
+      const lock = await adapters.lock(engineLockName(engineId, settings.instance));
       engineLocked.add(engineId);
       releases.add(() => lock.release());
     },
@@ -214,7 +236,7 @@ function composeController(
   return { controller, status };
 }
 
-interface ComposedController {
+export interface ComposedController {
   readonly controller: Controller;
   readonly status: StatusKeeper;
 }

@@ -415,6 +415,8 @@ export class Controller {
         await this.#deps.lockEngine(engine.id);
         const events = runtime.events(signal)[Symbol.asyncIterator]();
         let next = events.next();
+        // It may fail while nobody waits for it yet; whoever does hears of it all the same.
+        next.catch(() => undefined);
         this.#engineUp = true;
         status.component('docker', null);
         pause = reconnectMs.first;

@@ -95,5 +95,6 @@ export function messageOf(error: unknown): string {
 
 /** Takes user and password out of every URL in `text`. */
 export function redact(text: string): string {
+  if (!text.includes('://')) return text;
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1');
 }

@@ -140,7 +140,7 @@ export class StatusKeeper implements PassListener {
 
   async #write(): Promise<void> {
     // Lets everything that changed in this turn share one write.
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => void this.deps.clock.timer(0, resolve));
     while (this.#dirty) {
       this.#dirty = false;
       try {

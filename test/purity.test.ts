@@ -20,12 +20,16 @@ function importsOf(file: string): readonly { readonly from: string; readonly typ
 
 /** Modules that a pure folder may import values from; types may come from anywhere. */
 const pureModules =
-  /^(\.\/|\.\.\/(manifest|plan)\/|\.\.\/observe\/observed\.js$|\.\.\/record\/port\.js$|\.\.\/router\/port\.js$)/;
+  /^(\.\/|\.\.\/(manifest|plan)\/|\.\.\/errors\.js$|\.\.\/observe\/observed\.js$|\.\.\/record\/port\.js$|\.\.\/router\/port\.js$)/;
 
 describe('plan/', () => {
   it.each(filesIn('plan'))('%s imports nothing impure', (file) => {
     const impure = importsOf(file).filter(({ from, typeOnly }) => !typeOnly && !pureModules.test(from));
     expect(impure).toEqual([]);
+  });
+
+  it('what it may import of the top level imports nothing itself', () => {
+    expect(importsOf('errors.ts')).toEqual([]);
   });
 
   it.each(filesIn('plan'))('%s reads no clock, randomness or environment and is not async', (file) => {

@@ -128,7 +128,7 @@ objects() {
 
 prepare() {
   section 'machine'
-  install_missing "$work/install.log" docker dockerd iptables nginx git busybox curl npm sshd docker-registry shellcheck
+  install_missing "$work/install.log" docker dockerd iptables nginx git busybox curl npm sshd docker-registry shellcheck ip
   ensure_engine "$work"
   say "Node $(node --version), $(git --version), $(nginx -v 2>&1), Docker $(docker info --format '{{.ServerVersion}}')"
   if [ -n "$(objects "$instance_label=quickstart")" ]; then

@@ -4,8 +4,8 @@ import type { Attempt } from './context.js';
 import { Superseded } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
-import { containerOf, probeOnce, probeTargetOf, watchExit } from './probe.js';
-import type { ProbeTarget } from './probe.js';
+import { containerOf, probeTargetOf, watchExit } from './probe.js';
+import type { ProbeTarget } from './prober.js';
 
 /**
  * Keeps probing the new live container for `health.bake`. Ends early, as cancelled, when what is
@@ -52,13 +52,13 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
 }
 
 async function keepProbing(deployment: Deployment, target: ProbeTarget, signal: AbortSignal): Promise<void> {
-  const { clock } = deployment.context;
+  const { clock, prober } = deployment.context;
   const { bakeMs, intervalMs, failures } = target.health;
   const end = clock.monotonic() + bakeMs;
   let inRow = 0;
   for (;;) {
     await clock.sleep(Math.max(0, Math.min(intervalMs, end - clock.monotonic())), signal);
-    const result = await probeOnce(target, signal);
+    const result = await prober.probe(target, signal);
     inRow = result.ok ? 0 : inRow + 1;
     if (!result.ok) {
       deployment.progress(result.why);

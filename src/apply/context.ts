@@ -8,9 +8,10 @@ import type { Router } from '../router/port.js';
 import type { ContainerRuntime } from '../runtime/port.js';
 import type { Settings } from '../settings/settings.js';
 import type { SourceRepository } from '../source/port.js';
-import type { DeploymentLogs } from './deployment-log.js';
+import type { LogStore } from './deployment-log.js';
 import type { Drains } from './drain.js';
 import type { Lanes } from './lanes.js';
+import type { Prober } from './prober.js';
 import type { RouteBatcher } from './route-batcher.js';
 
 /** What every step may use. */
@@ -26,7 +27,8 @@ export interface ApplyDeps {
   readonly routes: RouteBatcher;
   readonly drains: Drains;
   readonly lanes: Lanes;
-  readonly deploymentLogs: DeploymentLogs;
+  readonly prober: Prober;
+  readonly deploymentLogs: LogStore;
 }
 
 /** What one pass hands to its steps. */

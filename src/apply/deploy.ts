@@ -169,7 +169,7 @@ async function endBadly(
   const { context, step } = deployment;
   if (context.stopping.aborted) throw error;
   if (isAbort(error, attempt.signal) || error instanceof Superseded) {
-    await dropCandidate(deployment);
+    await dropCandidate(deployment, attempt);
     await deployment.end('cancelled', { message: messageOf(error) });
     return;
   }
@@ -184,18 +184,23 @@ async function endBadly(
   if (error.code === 'JournalUnwritable') throw error;
   const detail = await failureDetail(error, deployment, state);
   for (const line of detail.tail ?? []) deployment.log.line(line);
-  if (deployment.phase !== 'baking') await dropCandidate(deployment);
+  if (deployment.phase !== 'baking') await dropCandidate(deployment, attempt);
   await deployment.end('failed', detail);
 }
 
 /** Takes away what this deployment started. A slot that was live before is kept, it is the previous one. */
-async function dropCandidate(deployment: Deployment): Promise<void> {
+async function dropCandidate(deployment: Deployment, attempt: Attempt): Promise<void> {
   const { context, step } = deployment;
+  const { run, rollout } = step.target.project;
   const { containers, live } = await observeProject(context.project, context);
   // A switch that could not be verified may have happened all the same.
   if (live?.slot === step.slot) return;
   const candidate = containers[step.slot];
-  if (candidate?.labels.deployment === deployment.id) {
-    await stopAndRemove(context, candidate.id, step.target.project.run.stopTimeoutMs);
+  if (candidate?.labels.deployment !== deployment.id) return;
+  // A switch that was taken back let requests in.
+  if (attempt.isSwitched && candidate.address !== null) {
+    const upstream = `${candidate.address}:${run.port}`;
+    await context.drains.untilEmpty([upstream], rollout.drainMs, context.stopping, () => undefined);
   }
+  await stopAndRemove(context, candidate.id, run.stopTimeoutMs);
 }

@@ -10,7 +10,7 @@ const keptFiles = 20;
 const longestFileBytes = 16 * 1024 * 1024;
 
 /** `<stateDir>/logs/<project>/<deployment>.log`: what build, release and start said. */
-export class DeploymentLogs {
+export class DeploymentLogs implements LogStore {
   readonly #folder: string;
 
   constructor(stateDir: string) {
@@ -49,6 +49,11 @@ async function logNames(folder: string): Promise<readonly string[]> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
+}
+
+/** Where deployments write what they say. */
+export interface LogStore {
+  open(project: string, deployment: string): Promise<Pick<DeploymentLog, 'line' | 'close'>>;
 }
 
 /** One deployment's log. A disk that is full loses lines here, never the deployment. */

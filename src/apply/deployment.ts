@@ -24,7 +24,7 @@ export class Deployment {
     readonly id: string,
     readonly step: DeployStep,
     readonly context: PassContext,
-    readonly log: DeploymentLog,
+    readonly log: Pick<DeploymentLog, 'line' | 'close'>,
     phase: Phase,
   ) {
     this.#phase = phase;

@@ -18,8 +18,8 @@ import type { Attempt, PassContext } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
 import { recordIfPossible } from './record.js';
+import { containerOf, probeTargetOf, untilHealthy } from './probe.js';
 import { logOutput } from './start.js';
-import { containerOf, probeOnce, probeTargetOf, untilHealthy } from './probe.js';
 
 /** A switch takes milliseconds; a stalled nginx worker may hold it up. */
 const switchTimeoutMs = 60_000;
@@ -35,7 +35,10 @@ export async function switchTraffic(
   const { context, step } = deployment;
   const container = await containerOf(context, state);
   if (await routeToSlot(context, step.slot, container, attempt.signal)) {
-    const again = await probeOnce(probeTargetOf(container, step.target.project.health), attempt.signal);
+    const again = await context.prober.probe(
+      probeTargetOf(container, step.target.project.health),
+      attempt.signal,
+    );
     if (!again.ok)
       throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
   }

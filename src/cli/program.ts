@@ -96,10 +96,22 @@ function explain(error: unknown, io: CliIo): number {
     io.stderr.write(`${head} ${redact(error.message)}\n`);
     return usageCodes.has(error.code) ? exitCodes.usage : exitCodes.no;
   }
-  const { code } = error as NodeJS.ErrnoException;
-  const isOfTheSystem = error instanceof Error && typeof code === 'string' && 'syscall' in error;
-  const text =
-    error instanceof Error && !isOfTheSystem ? redact(error.stack ?? error.message) : messageOf(error);
-  io.stderr.write(`${head} ${text}\n`);
+  io.stderr.write(`${head} ${describe(error)}\n`);
   return exitCodes.no;
 }
+
+/** What the system refuses, with its mend where there is one; a mistake of ours, with its stack. */
+function describe(error: unknown): string {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error)) return messageOf(error);
+  if (code === undefined || syscall === undefined) return redact(error.stack ?? error.message);
+  const mend = mends[code];
+  return mend === undefined ? messageOf(error) : `${messageOf(error)}; ${mend}`;
+}
+
+const mends: Readonly<Record<string, string>> = {
+  EACCES: "run this as the controller's user, root as a rule",
+  EPERM: "run this as the controller's user, root as a rule",
+  EROFS: 'make the file system writable, or name another stateDir',
+  ENOSPC: 'free space on that disk',
+};

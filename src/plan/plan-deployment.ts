@@ -148,7 +148,7 @@ function planDue(input: PlanInput, want: ResolvedWant): DeploymentPlan {
   if (failure !== null) {
     const blocked = { code: failure.reason, message: failure.message };
     if (failure.final || failure.rejected) return { ...nothing, blocked };
-    const retryAt = failure.nextRetryAt === null ? now : Date.parse(failure.nextRetryAt);
+    const retryAt = retryAtOf(failure.nextRetryAt, memory.last?.finishedAt, now);
     if (retryAt > now) return { ...nothing, blocked, wakeAt: retryAt };
   }
   const slot = idleSlot(observed);
@@ -160,6 +160,12 @@ function planDue(input: PlanInput, want: ResolvedWant): DeploymentPlan {
   }
   const step = deployStep(input, want);
   return { ...nothing, step, steps: [step] };
+}
+
+/** At once when the attempt before ended in the future: the clock was set back, maybe by years. */
+function retryAtOf(nextRetryAt: string | null, finishedAt: string | undefined, now: number): number {
+  const isFromFuture = finishedAt !== undefined && Date.parse(finishedAt) > now;
+  return nextRetryAt === null || isFromFuture ? now : Date.parse(nextRetryAt);
 }
 
 function deployStep(input: PlanInput, want: ResolvedWant): DeployStep {

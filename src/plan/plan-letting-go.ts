@@ -105,9 +105,14 @@ export function drainMsOf(input: PlanInput): number {
   return rolloutOf(input).drainMs;
 }
 
-/** Milliseconds since the epoch until which the previous slot is kept running. */
+/**
+ * Milliseconds since the epoch until which the previous slot is kept running. At most `keepPrevious`
+ * counts from now as well: a switch that lies in the future shows that the clock was set back, maybe by years.
+ */
 export function warmUntilOf(input: PlanInput): number {
   const since = input.observed.live?.record?.since ?? input.memory.switched?.at;
   const at = since === undefined ? Number.NaN : Date.parse(since);
-  return (Number.isNaN(at) ? input.now : at) + rolloutOf(input).keepPreviousMs;
+  const { keepPreviousMs } = rolloutOf(input);
+  if (Number.isNaN(at)) return input.now + keepPreviousMs;
+  return at > input.now + keepPreviousMs ? input.now : at + keepPreviousMs;
 }

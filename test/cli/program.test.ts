@@ -175,7 +175,7 @@ describe('what goes wrong in a command', () => {
       syscall: 'open',
     });
     expect((await cli(['plan'], { backend: failing(error) })).err).toBe(
-      'error: EACCES: permission denied, open /x\n',
+      "error: EACCES: permission denied, open /x; run this as the controller's user, root as a rule\n",
     );
   });
 

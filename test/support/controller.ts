@@ -39,6 +39,8 @@ export interface ControllerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** After `run`: `--once`. */
   readonly args?: readonly string[];
+  /** A command that takes ours as its arguments, and becomes it. */
+  readonly enter?: readonly string[];
 }
 
 export interface Exit {
@@ -71,11 +73,12 @@ export class Controller {
   readonly #child: ChildProcess;
   readonly #stateDir: string;
 
-  constructor({ settingsFile, stateDir, killAt, env, args = [] }: ControllerOptions) {
+  constructor({ settingsFile, stateDir, killAt, env, args = [], enter = [] }: ControllerOptions) {
     this.#stateDir = stateDir;
     const hook = killAt === undefined ? { args: [], env: {} } : killAtArguments(killAt);
-    const command = [...hook.args, main, 'run', ...args, '--config', settingsFile];
-    const child = spawn(process.execPath, command, {
+    const ours = [process.execPath, ...hook.args, main, 'run', ...args, '--config', settingsFile];
+    const [program = '', ...programArguments] = [...enter, ...ours];
+    const child = spawn(program, programArguments, {
       env: { ...process.env, ...hook.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -149,7 +149,7 @@ export class Scenario {
   }
 
   /** Starts a controller; `cleanup` ends it. */
-  start(options: Pick<ControllerOptions, 'killAt' | 'env' | 'args'> = {}): Controller {
+  start(options: Pick<ControllerOptions, 'killAt' | 'env' | 'args' | 'enter'> = {}): Controller {
     const controller = startController({
       settingsFile: this.settingsFile,
       stateDir: this.stateDir,
@@ -246,10 +246,15 @@ export class Scenario {
     return children.trim().split(' ').sort();
   }
 
-  /** Ends and removes everything, then fails when something is left or the log was not JSON lines. */
-  async cleanup(): Promise<void> {
+  /** Ends clients and controllers. */
+  async stopAll(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.stop()));
     await Promise.all(this.#controllers.map((controller) => controller.kill()));
+  }
+
+  /** Ends and removes everything, then fails when something is left or the log was not JSON lines. */
+  async cleanup(): Promise<void> {
+    await this.stopAll();
     await this.proxy?.cut();
     // nginx outlives its controller.
     for (const { pid } of await processesOf(this.folder)) await endProcess(pid);

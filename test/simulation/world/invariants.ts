@@ -1,0 +1,151 @@
+import type { ImageFacts } from '../../../src/runtime/port.js';
+import type { Status } from '../../../src/record/status.generated.js';
+import type { SwitchRecord } from '../../../src/router/port.js';
+import type { SimulatedContainer } from './engine.js';
+import type { World } from './world.js';
+
+/** Every manifest of the simulation has this `rollout.drain`. */
+export const drainMs = 5_000;
+const port = 3000;
+/** A switch that cannot be verified is taken back at once. */
+const putBackMs = 1_000;
+
+/** Checks after each effect what DESIGN.md promises for every moment. */
+export class Invariants {
+  /** Container that each project's requests went to after the last effect. */
+  readonly #routed = new Map<string, SimulatedContainer | null>();
+  /** Revision that each project's requests went to last. */
+  readonly #lastRevision = new Map<string, string>();
+  /** `<project> <slot> <revision>` of everything that ever was live. */
+  readonly #everLive = new Set<string>();
+  /** When each project's route last moved. */
+  readonly #since = new Map<string, number>();
+  #isByHand = false;
+
+  constructor(private readonly world: World) {}
+
+  /** Runs a change that the controller is not to blame for. */
+  byHand(change: () => void): void {
+    this.#isByHand = true;
+    try {
+      change();
+      this.check();
+    } finally {
+      this.#isByHand = false;
+    }
+  }
+
+  check(): void {
+    const { router } = this.world;
+    const projects = new Set([...this.#routed.keys(), ...router.loaded.keys(), ...[...router.switches.keys()].map((key) => key.split('.')[0] as string)]);
+    for (const project of projects) this.#checkProject(project);
+  }
+
+  /** S14: status says live only what was. */
+  checkStatus(status: Status): void {
+    for (const [project, { live }] of Object.entries(status.projects)) {
+      if (live === null || live === undefined || this.#everLive.has(`${project} ${live.slot} ${live.revision}`)) continue;
+      this.world.effects.violate(`S14 status says ${project} ${live.slot} ${live.revision.slice(0, 8)} is live, it never was`);
+    }
+  }
+
+  /** S2, S3, S6: what the controller stops or removes. */
+  onStop(container: SimulatedContainer, verb: 'stop' | 'remove'): void {
+    const { effects, router, scheduler } = this.world;
+    const { labels, facts } = container;
+    if (labels === null) return effects.violate(`S6 ${verb} of ${facts.name}, which is not ours`);
+    if (facts.state !== 'running' || labels.role === 'release') return;
+    const upstream = `${facts.address}:${port}`;
+    if (router.upstream(labels.project) === upstream)
+      effects.violate(`S2 ${verb} of ${facts.name}, which gets the requests`);
+    const since = container.leftAt === null ? Infinity : scheduler.time - container.leftAt;
+    if (router.holding(upstream) > 0 && since < drainMs)
+      effects.violate(`S2 ${verb} of ${facts.name} with requests in flight, ${since} ms after it lost its traffic`);
+  }
+
+  /** S3: images of what serves stay. */
+  onRemoveImage(image: ImageFacts): void {
+    for (const container of this.#routed.values())
+      if (container?.facts.image === image.id && image.tags.length === 1)
+        this.world.effects.violate(`S3 image of ${container.facts.name} is removed while it serves`);
+  }
+
+  #checkProject(project: string): void {
+    const { router, scheduler } = this.world;
+    const slot = router.slot(project);
+    const record = slot === null ? null : router.switches.get(`${project}.${slot}`)?.record;
+    if (record) this.#noteLive(project, record);
+    const upstream = router.upstream(project);
+    const container = upstream === null ? null : this.#holderOf(upstream.split(':')[0] as string);
+    if (container !== null) this.#everLive.add(`${project} ${slot} ${container.labels?.revision}`);
+    const before = this.#routed.get(project) ?? null;
+    if (container === before) return;
+    this.#routed.set(project, container);
+    const isUndone = scheduler.time - (this.#since.get(project) ?? -Infinity) < putBackMs;
+    this.#since.set(project, scheduler.time);
+    if (before !== null) {
+      before.leftAt = scheduler.time;
+      this.#leaveRequests(before);
+    }
+    // A reload that was not confirmed is taken back, and with it the route that it had just brought.
+    if (container === null) {
+      if (!isUndone) this.#checkLost(project, upstream);
+    }
+    else this.#checkMove(project, before, container);
+  }
+
+  /** A project whose site has to wait is live by its switch file; repair may count on that. */
+  #noteLive(project: string, { slot, revision }: SwitchRecord): void {
+    this.#everLive.add(`${project} ${slot} ${revision}`);
+    const container = this.world.engine.named(`pointsman-${project}-${slot}`);
+    if (container?.earned === true && container.labels?.revision === revision) this.#lastRevision.set(project, revision);
+  }
+
+  /** S1: a route moves only to what has just passed its probes. */
+  #checkMove(project: string, before: SimulatedContainer | null, container: SimulatedContainer): void {
+    const { effects, engine, scheduler } = this.world;
+    const revision = container.labels?.revision ?? '';
+    const isRepair = this.#lastRevision.get(project) === revision;
+    const isPutBack = container.leftAt !== null && scheduler.time - container.leftAt < putBackMs;
+    const isMove = before !== null && engine.containers.has(before.facts.id) && !isPutBack;
+    if (!this.#isByHand && !isRepair && !container.earned)
+      effects.violate(`S1 ${container.facts.name} gets requests before it passed its probes`);
+    if (!this.#isByHand && isMove && container.streak < 2)
+      effects.violate(`S1 traffic moves to ${container.facts.name}, which has not just passed its probes`);
+    container.earned = true;
+    container.leftAt = null;
+    this.#lastRevision.set(project, revision);
+  }
+
+  /** A project that its manifests never gave up loses its route by no effect of the controller. */
+  #checkLost(project: string, upstream: string | null): void {
+    const { effects, git } = this.world;
+    if (this.#isByHand || upstream !== null) return;
+    const wasGivenUp = [...git.commits].some(([commit, files]) => mayRemove(commit, files, project, git.confirmed));
+    if (!wasGivenUp) effects.violate(`S9 the route of ${project} goes although every commit has its manifest`);
+  }
+
+  /** Requests that are still being answered, or are about to connect. */
+  #leaveRequests(container: SimulatedContainer): void {
+    const { router, random, scheduler } = this.world;
+    const upstream = `${container.facts.address}:${port}`;
+    const until = (ms: number): void => void router.connections.push({ upstream, until: scheduler.time + ms });
+    until(30);
+    if (random.chance(0.4)) until(random.below(2_000));
+    if (random.chance(0.1)) until(60_000);
+  }
+
+  #holderOf(address: string): SimulatedContainer | null {
+    for (const container of this.world.engine.containers.values())
+      if (container.facts.address === address && container.labels !== null && container.labels.role !== 'release') return container;
+    return null;
+  }
+}
+
+/** Whether a commit gives the project up: readable as a whole and without its manifest, or released by a person. */
+function mayRemove(commit: string, files: ReadonlyMap<string, string>, project: string, confirmed: ReadonlySet<string>): boolean {
+  const isNamed = [...files].some(([path, text]) => path === `projects/${project}.yaml` && text.includes(`name: ${project}`));
+  if (isNamed) return false;
+  const isReadable = files.size > 0 && [...files.values()].every((text) => text.includes('name: '));
+  return isReadable || confirmed.has(commit);
+}
