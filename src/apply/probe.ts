@@ -8,7 +8,7 @@ import type { Deployment } from './deployment.js';
 import type { ProbeResult, ProbeTarget } from './prober.js';
 
 /** The first wait between probes; doubles up to `health.interval`, so that a quick app is live quickly. */
-const firstPauseMs = 20;
+const firstPauseMs = 10;
 
 /** Where a container of ours is probed. @throws PointsmanError StartFailed when it has no address or spec */
 export function probeTargetOf(container: ContainerFacts, health?: HealthSpec): ProbeTarget {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PointsmanError } from '../errors.js';
 import type { GitCredential } from '../settings/settings.js';
@@ -84,7 +84,7 @@ export class Mirror {
 
   /** True when the commit and its root tree are here and kept. */
   async has(commit: string, signal: AbortSignal): Promise<boolean> {
-    if (!existsSync(this.path)) return false;
+    if (!(await this.#mayKeep(commit))) return false;
     const result = await this.run(
       ['cat-file', '--batch-check'],
       signal,
@@ -96,6 +96,13 @@ export class Mirror {
       lines[0]?.startsWith(`${commit} commit `) === true &&
       / tree \d+$/.test(lines[1] ?? '')
     );
+  }
+
+  /** By the names of refs alone: a new commit, which is what is asked for most, costs no process. */
+  async #mayKeep(commit: string): Promise<boolean> {
+    if (existsSync(join(this.path, commits, commit)) || existsSync(join(this.path, 'reftable'))) return true;
+    const packed = await readFile(join(this.path, 'packed-refs'), 'latin1').catch(() => '');
+    return packed.includes(`${commits}/${commit}`);
   }
 
   /** Remembers, beyond a restart, that the ref called `name` meant `commit`. */
