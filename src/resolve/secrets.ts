@@ -111,6 +111,9 @@ export class SecretFiles {
         );
       }
       const text = await handle.readFile('utf8');
+      // What somebody is writing at this moment reads as empty.
+      if (text.trim() === '')
+        throw new PointsmanError('SecretUnreadable', `secret file ${path} is empty: put its value there`);
       if (text.includes('\0'))
         throw new PointsmanError(
           'SecretUnreadable',

@@ -73,6 +73,7 @@ describe('SecretFiles', () => {
       /plain file/,
     ],
     ['a folder', () => mkdir(join(dir, 'shop', 'A')), 'SecretUnreadable', /plain file/],
+    ['an empty file, as one that is being written', () => put('A', '\n'), 'SecretUnreadable', /is empty/],
     ['a NUL byte', () => put('A', 'x\0y'), 'SecretUnreadable', /NUL/],
     ['a file that fits no environment', () => put('A', 'x'.repeat(65_537)), 'SecretUnreadable', /65536/],
   ])('refuses %s', async (_, prepare, code, message) => {
