@@ -99,7 +99,8 @@ class History {
     else if (roll < 79) await world.restart();
     else if (roll < 90) this.#meddle(name);
     else if (roll < 93) world.jump((random.chance(0.5) ? 1 : -1) * random.below(10 * 365));
-    else if (roll < 96) this.#outage();
+    else if (roll < 95) this.#outage();
+    else if (roll < 98) await this.#abandon(name);
     else this.#eventsFail = !this.#eventsFail;
   }
 
@@ -123,6 +124,18 @@ class History {
     const { git } = this.world;
     if (this.random.chance(0.5)) git.moveConfig(this.random.pick([...git.commits.keys()]));
     else git.moveApp(`/apps/${name}.git`, this.random.pick([...(git.apps.get(`/apps/${name}.git`)?.commits.keys() ?? [])]));
+  }
+
+  /** A commit, a crash while it is being deployed, and the commit taken back. */
+  async #abandon(name: string): Promise<void> {
+    const { world, random } = this;
+    const repo = `/apps/${name}.git`;
+    const before = world.git.apps.get(repo)?.tip;
+    if (before === undefined) return;
+    world.git.commitApp(repo, 'ok');
+    await world.scheduler.runUntil(world.scheduler.time + 800 + random.below(900));
+    world.crash('process');
+    world.git.moveApp(repo, before);
   }
 
   /** Manifests come, go, trade domains, break. */

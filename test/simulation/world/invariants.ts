@@ -129,10 +129,11 @@ export class Invariants {
   #leaveRequests(container: SimulatedContainer): void {
     const { router, random, scheduler } = this.world;
     const upstream = `${container.facts.address}:${port}`;
-    const until = (ms: number): void => void router.connections.push({ upstream, until: scheduler.time + ms });
-    until(30);
-    if (random.chance(0.4)) until(random.below(2_000));
-    if (random.chance(0.1)) until(60_000);
+    const { time } = scheduler;
+    const hold = (afterMs: number, ms: number): void => void router.connections.push({ upstream, from: time + afterMs, until: time + ms });
+    hold(30, 300);
+    if (random.chance(0.4)) hold(0, random.below(2_000));
+    if (random.chance(0.1)) hold(0, 60_000);
   }
 
   #holderOf(address: string): SimulatedContainer | null {

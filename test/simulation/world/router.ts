@@ -13,6 +13,8 @@ interface SiteFile {
 
 interface Connection {
   readonly upstream: string;
+  /** When it is made: the request chose its upstream before. */
+  readonly from: number;
   readonly until: number;
 }
 
@@ -52,6 +54,12 @@ export class RouterState {
     const now = this.effects.scheduler.time;
     this.connections = this.connections.filter(({ until }) => until > now);
     return this.connections.filter((connection) => connection.upstream === upstream).length;
+  }
+
+  /** Connections that can be counted. */
+  connected(upstream: string): number {
+    const now = this.effects.scheduler.time;
+    return this.connections.filter(({ from, until, upstream: to }) => to === upstream && from <= now && now < until).length;
   }
 
   reload(): void {
@@ -186,7 +194,7 @@ export class SimulatedRouter implements Router {
   }
 
   inFlight(upstream: string): Promise<number | null> {
-    return this.#do(`count ${upstream}`, false, () => this.state.holding(upstream));
+    return this.#do(`count ${upstream}`, false, () => this.state.connected(upstream));
   }
 
   repair(signal: AbortSignal): Promise<{ readonly health: RouterHealth; readonly repaired: readonly string[] }> {
