@@ -87,7 +87,10 @@ function obstacleTo(project: string, batch: Batch, { sites, claims }: SitesInput
   for (const domain of has.filter((each) => !takes.includes(each))) {
     const heir = claims.get(domain);
     // One that a crash cut off from the rest of its batch has it on disk already.
-    const after = heir === undefined || batch.has(heir) ? batch.get(heir ?? '') : sites.find((each) => each.project === heir);
+    const after =
+      heir === undefined || batch.has(heir)
+        ? batch.get(heir ?? '')
+        : sites.find((each) => each.project === heir);
     if (heir !== undefined && heir !== project && after?.route.domains.includes(domain) !== true)
       return { domain, holder: heir };
   }

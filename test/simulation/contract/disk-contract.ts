@@ -4,7 +4,10 @@ import type { ContractCase } from './contract.js';
 import { codeOf, same } from './contract.js';
 
 export interface DiskSubject {
-  readonly fs: Pick<typeof real, 'open' | 'readFile' | 'writeFile' | 'rename' | 'unlink' | 'link' | 'readdir' | 'stat' | 'mkdir'>;
+  readonly fs: Pick<
+    typeof real,
+    'open' | 'readFile' | 'writeFile' | 'rename' | 'unlink' | 'link' | 'readdir' | 'stat' | 'mkdir'
+  >;
   /** An empty folder. */
   readonly folder: string;
 }

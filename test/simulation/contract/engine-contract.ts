@@ -11,7 +11,11 @@ export interface EngineSubject {
   done<T>(work: Promise<T>): Promise<T>;
 }
 
-async function made(subject: EngineSubject, project: string, change: Partial<ContainerSpec> = {}): Promise<string> {
+async function made(
+  subject: EngineSubject,
+  project: string,
+  change: Partial<ContainerSpec> = {},
+): Promise<string> {
   const network = await subject.done(subject.runtime.ensureNetwork(project));
   return subject.done(subject.runtime.create(subject.spec(network, change)));
 }
@@ -28,8 +32,14 @@ export const engineContract: readonly ContractCase<EngineSubject>[] = [
       const network = await subject.done(subject.runtime.ensureNetwork('one'));
       const id = await made(subject, 'one');
       const found = (await subject.done(subject.runtime.containers('one'))).find((each) => each.id === id);
-      same([found?.state, found?.address, found?.exitCode, found?.startedAt], ['created', network.addresses.blue, null, null]);
-      same(await codeOf(subject.done(subject.runtime.waitForExit(id, new AbortController().signal))), 'StartFailed');
+      same(
+        [found?.state, found?.address, found?.exitCode, found?.startedAt],
+        ['created', network.addresses.blue, null, null],
+      );
+      same(
+        await codeOf(subject.done(subject.runtime.waitForExit(id, new AbortController().signal))),
+        'StartFailed',
+      );
     },
   },
   {

@@ -30,7 +30,10 @@ export const routerContract: readonly ContractCase<RouterSubject>[] = [
         await done(router.switchTo(record('shop', slot), soon()));
         same(await done(router.liveSlot('shop')), slot);
         const { switches } = await done(router.observe('shop'));
-        same([switches[slot]?.record, switches[slot === 'blue' ? 'green' : 'blue']], [record('shop', slot), null]);
+        same(
+          [switches[slot]?.record, switches[slot === 'blue' ? 'green' : 'blue']],
+          [record('shop', slot), null],
+        );
       }
       await done(router.clearSwitch('shop'));
       same(await done(router.liveSlot('shop')), null);
@@ -52,7 +55,9 @@ export const routerContract: readonly ContractCase<RouterSubject>[] = [
     name: 'a site comes, changes and goes',
     async run({ router, site, done }) {
       for (const domain of ['a.test', 'b.test']) {
-        same(await done(router.applySites([{ project: 'shop', site: site('shop', domain) }], soon())), [{ kind: 'applied' }]);
+        same(await done(router.applySites([{ project: 'shop', site: site('shop', domain) }], soon())), [
+          { kind: 'applied' },
+        ]);
         const facts = await done(router.observe('shop'));
         same([facts.site, facts.present, facts.intact], [site('shop', domain), true, true]);
       }
@@ -66,10 +71,26 @@ export const routerContract: readonly ContractCase<RouterSubject>[] = [
     name: 'two projects trade domains in one batch',
     async run({ router, site, done }) {
       const put = (first: string, second: string): Promise<unknown> =>
-        done(router.applySites([{ project: 'one', site: site('one', first) }, { project: 'two', site: site('two', second) }], soon()));
+        done(
+          router.applySites(
+            [
+              { project: 'one', site: site('one', first) },
+              { project: 'two', site: site('two', second) },
+            ],
+            soon(),
+          ),
+        );
       await put('a.test', 'b.test');
       same(await put('b.test', 'a.test'), [{ kind: 'applied' }, { kind: 'applied' }]);
-      await done(router.applySites([{ project: 'one', site: null }, { project: 'two', site: null }], soon()));
+      await done(
+        router.applySites(
+          [
+            { project: 'one', site: null },
+            { project: 'two', site: null },
+          ],
+          soon(),
+        ),
+      );
     },
   },
   {
@@ -77,11 +98,28 @@ export const routerContract: readonly ContractCase<RouterSubject>[] = [
     async run({ router, site, done }) {
       await done(router.applySites([{ project: 'one', site: site('one', 'a.test') }], soon()));
       const outcomes = await done(
-        router.applySites([{ project: 'three', site: site('three', 'c.test') }, { project: 'two', site: site('two', 'a.test') }], soon()),
+        router.applySites(
+          [
+            { project: 'three', site: site('three', 'c.test') },
+            { project: 'two', site: site('two', 'a.test') },
+          ],
+          soon(),
+        ),
       );
-      same(outcomes.map(({ kind }) => kind), ['applied', 'refused']);
+      same(
+        outcomes.map(({ kind }) => kind),
+        ['applied', 'refused'],
+      );
       same((await done(router.observe('two'))).present, false);
-      await done(router.applySites([{ project: 'one', site: null }, { project: 'three', site: null }], soon()));
+      await done(
+        router.applySites(
+          [
+            { project: 'one', site: null },
+            { project: 'three', site: null },
+          ],
+          soon(),
+        ),
+      );
     },
   },
   {
