@@ -1,7 +1,16 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'bench-results', 'src/**/*.generated.ts', 'examples/**'] },
+  {
+    ignores: [
+      'dist',
+      'node_modules',
+      'bench-results',
+      'src/**/*.generated.ts',
+      'examples/**',
+      'test/simulation/.build*',
+    ],
+  },
   ...tseslint.configs.recommended,
   {
     files: ['src/**/*.ts', 'test/**/*.ts'],

@@ -7,7 +7,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/bench/**', 'node_modules/**'],
+          exclude: ['test/integration/**', 'test/bench/**', 'test/simulation/**', 'node_modules/**'],
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          testTimeout: 60_000,
         },
       },
       {

@@ -142,4 +142,5 @@ const upkeep: ReadonlySet<Step['kind']> = new Set([
   'start',
   'set-restart-policy',
   'site',
+  'switch-back',
 ]);

@@ -269,9 +269,21 @@ run_quickstart() {
   check 'quickstart down, again' 60 "$quickstart" down --dir "$demo" || true
 }
 
+# The whole controller on a simulated world: its figures are shown, whatever fails prints its seed.
+run_simulation() {
+  section 'simulation'
+  if check 'simulated histories' 780 npm run --silent simulate; then cat "$work/simulated-histories.log"; fi
+  if check 'faults at every effect' 300 npm run --silent simulate:enumerated -- --every 12 --pairs 120 --minutes 2; then
+    cat "$work/faults-at-every-effect.log"
+  fi
+  if check 'planted bugs' 600 npm run --silent simulate:planted; then tail -n 1 "$work/planted-bugs.log"; fi
+}
+
 prepare
 run_code_checks
 suite unit 600
+suite simulation 120
+run_simulation
 section 'build'
 if check 'build' 300 npm run build; then
   run_integration

@@ -182,10 +182,18 @@ async function endBadly(
   if (!(error instanceof PointsmanError)) throw error;
   // Says nothing about the revision: it stays open and goes on when the journal takes records again.
   if (error.code === 'JournalUnwritable') throw error;
+  // Its bake is still to come, or to end: the next pass goes on with it.
+  if (attempt.isSwitched && (await servesAlready(deployment))) throw error;
   const detail = await failureDetail(error, deployment, state);
   for (const line of detail.tail ?? []) deployment.log.line(line);
   if (deployment.phase !== 'baking') await dropCandidate(deployment, attempt);
   await deployment.end('failed', detail);
+}
+
+/** Whether traffic is on the slot of this deployment. */
+async function servesAlready({ context, step }: Deployment): Promise<boolean> {
+  const { live } = await observeProject(context.project, context);
+  return live?.slot === step.slot && live.identity?.revision === step.target.revision;
 }
 
 /** Takes away what this deployment started. A slot that was live before is kept, it is the previous one. */

@@ -33,17 +33,18 @@ export function planDeployment(input: PlanInput, options: { readonly onlyFinish:
   const { memory } = input;
   const finish = finishOpen(input);
   if (finish !== null) return { close: [], step: finish, steps: [finish], blocked: null, wakeAt: null };
-  const back = switchBack(input);
-  if (back !== null)
-    return {
-      close: close(input, 'its revision was rejected'),
-      step: null,
-      steps: back.steps,
-      blocked: back.blocked,
-      wakeAt: null,
-    };
   const due = options.onlyFinish || input.want.kind !== 'resolved' ? nothing : planDue(input, input.want);
   const goesOn = due.step?.resumes?.deployment === memory.open?.deployment;
+  const back = switchBack(input);
+  // Where what was live before is no good either, the commit that mends it is still tried.
+  if (back !== null)
+    return {
+      close: goesOn ? [] : close(input, 'its revision was rejected'),
+      step: due.step,
+      steps: [...back.steps, ...due.steps],
+      blocked: due.step === null ? back.blocked : null,
+      wakeAt: due.wakeAt,
+    };
   return { ...due, close: goesOn || isUndecided(input) ? [] : close(input, 'it was superseded') };
 }
 

@@ -86,7 +86,12 @@ function obstacleTo(project: string, batch: Batch, { sites, claims }: SitesInput
   const has = sites.find((each) => each.project === project)?.route.domains ?? [];
   for (const domain of has.filter((each) => !takes.includes(each))) {
     const heir = claims.get(domain);
-    if (heir !== undefined && heir !== project && batch.get(heir)?.route.domains.includes(domain) !== true)
+    // One that a crash cut off from the rest of its batch has it on disk already.
+    const after =
+      heir === undefined || batch.has(heir)
+        ? batch.get(heir ?? '')
+        : sites.find((each) => each.project === heir);
+    if (heir !== undefined && heir !== project && after?.route.domains.includes(domain) !== true)
       return { domain, holder: heir };
   }
   return null;

@@ -192,6 +192,24 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'live',
   ],
   [
+    'keeps a previous slot no longer than its time counts from now, after the clock was set back by years',
+    input(served('green', 'B', container('blue', 'A'), now + 86_400_000), {
+      want: want('B'),
+      memory: memory(drained('blue', 'A')),
+    }),
+    ['remove blue'],
+    'live',
+  ],
+  [
+    'tries what is wanted now as well when the live revision was rejected',
+    input(served('green', 'B', container('blue', 'A')), {
+      want: want('C'),
+      memory: failed('B', { rejected: true, reason: 'BakeFailed' }),
+    }),
+    ['switch-back blue', 'deploy C to blue: clearing starting probing switching baking'],
+    'progressing',
+  ],
+  [
     'goes back when the live revision was rejected',
     input(served('green', 'B', container('blue', 'A')), {
       want: want('B'),

@@ -54,6 +54,12 @@ describe('planSites', () => {
       [],
     ],
     [
+      'a crash in the middle of a trade is gone on with: the heir has the domain on disk already',
+      input({ a: ['y'], b: ['y'] }, { b: ['x'] }, { x: 'b', y: 'a' }),
+      ['b'],
+      [],
+    ],
+    [
       'two that trade domains wait for each other',
       input({ a: ['x'], b: ['y'] }, { a: ['y'] }, { x: 'b', y: 'a' }),
       [],

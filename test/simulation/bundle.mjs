@@ -17,13 +17,16 @@ export async function bundle(entry, outfile, mutation = null) {
     name: 'simulated-world',
     setup(setup) {
       setup.onResolve({ filter: /^node:fs\/promises$/ }, ({ importer }) =>
-        onDisk.test(importer.slice(root.length)) ? { path: `${root}test/simulation/world/disk.ts` } : undefined,
+        onDisk.test(importer.slice(root.length))
+          ? { path: `${root}test/simulation/world/disk.ts` }
+          : undefined,
       );
       if (mutation === null) return;
       setup.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
         if (path !== `${root}${mutation.file}`) return undefined;
         const text = await readFile(path, 'utf8');
-        if (text.split(mutation.from).length !== 2) throw new Error(`${mutation.file} does not hold once: ${mutation.from}`);
+        if (text.split(mutation.from).length !== 2)
+          throw new Error(`${mutation.file} does not hold once: ${mutation.from}`);
         isPlanted = true;
         return { contents: text.replace(mutation.from, () => mutation.to), loader: 'ts' };
       });

@@ -21,7 +21,13 @@ try {
   const program = join(folder, 'enumerated.mjs');
   await bundle('test/simulation/enumerated.ts', program);
   const untilMs = Date.now() + Number(values.minutes) * 60_000;
-  const shares = [0, 1].map((share) => ({ share, shares: 2, every: Number(values.every), pairsEvery: Number(values.pairs), untilMs }));
+  const shares = [0, 1].map((share) => ({
+    share,
+    shares: 2,
+    every: Number(values.every),
+    pairsEvery: Number(values.pairs),
+    untilMs,
+  }));
   const results = await Promise.all(shares.map((job) => run(program, job)));
   const sum = (pick) => results.reduce((total, result) => total + pick(result), 0);
   for (const { name, violations, trace } of results.flatMap(({ failures }) => failures))

@@ -28,7 +28,8 @@ async function play(scenario: Scenario, strikes: readonly Strike[]): Promise<Out
   Math.random = new Random(11).next.bind(new Random(11));
   const stage = new Stage(world);
   const seen: Effect[] = [];
-  const onUnhandled = (error: unknown): void => world.effects.violate(`unhandled rejection: ${String(error)}`);
+  const onUnhandled = (error: unknown): void =>
+    world.effects.violate(`unhandled rejection: ${String(error)}`);
   process.on('unhandledRejection', onUnhandled);
   try {
     scenario.before(stage);
@@ -45,7 +46,12 @@ async function play(scenario: Scenario, strikes: readonly Strike[]): Promise<Out
     world.effects.decide = () => null;
     await retryWhatIsSound(world);
     if (world.effects.violations.length === 0) checkRest(world);
-    return { effects: seen.slice(0, count), end: endState(world), violations: world.effects.violations, trace: world.effects.trace };
+    return {
+      effects: seen.slice(0, count),
+      end: endState(world),
+      violations: world.effects.violations,
+      trace: world.effects.trace,
+    };
   } finally {
     process.off('unhandledRejection', onUnhandled);
   }
@@ -83,7 +89,12 @@ let turn = 0;
 
 async function tryStrikes(scenario: Scenario, calm: Outcome, strikes: readonly Strike[]): Promise<void> {
   const { violations, end, trace } = await play(scenario, strikes);
-  const broken = violations.length > 0 ? violations : end === calm.end ? [] : [`Q2 another end state:\n${end}\ninstead of\n${calm.end}`];
+  const broken =
+    violations.length > 0
+      ? violations
+      : end === calm.end
+        ? []
+        : [`Q2 another end state:\n${end}\ninstead of\n${calm.end}`];
   if (broken.length === 0) return;
   const name = `${scenario.name}: ${strikes.map(({ at, fault }) => `${fault} at ${at} ${calm.effects[at]?.name ?? ''}`).join(', ')}`;
   failures.push({ name, violations: broken, trace: trace.slice(-50) });
@@ -117,4 +128,7 @@ for (const scenario of scenarios) {
     }
   }
 }
-process.stdout.write(`${JSON.stringify({ totals, failures: failures.slice(0, 20), failed: failures.length })}\n`, () => process.exit(0));
+process.stdout.write(
+  `${JSON.stringify({ totals, failures: failures.slice(0, 20), failed: failures.length })}\n`,
+  () => process.exit(0),
+);

@@ -92,14 +92,16 @@ class History {
     const roll = random.below(100);
     if (roll < 30) this.#faultSoon();
     else if (roll < 45) this.#change(name);
-    else if (roll < 60) world.git.commitApp(`/apps/${name}.git`, random.chance(0.6) ? 'ok' : random.pick(behaviours));
+    else if (roll < 60)
+      world.git.commitApp(`/apps/${name}.git`, random.chance(0.6) ? 'ok' : random.pick(behaviours));
     else if (roll < 68) this.#moveBack(name);
     else if (roll < 73) this.#shape(name);
     else if (roll < 76) world.crash(random.chance(0.7) ? 'process' : 'power');
     else if (roll < 79) await world.restart();
     else if (roll < 90) this.#meddle(name);
     else if (roll < 93) world.jump((random.chance(0.5) ? 1 : -1) * random.below(10 * 365));
-    else if (roll < 96) this.#outage();
+    else if (roll < 95) this.#outage();
+    else if (roll < 98) await this.#abandon(name);
     else this.#eventsFail = !this.#eventsFail;
   }
 
@@ -112,7 +114,8 @@ class History {
     const manifest = this.#files.get(name);
     if (manifest === undefined) return;
     const change = this.random.below(4);
-    if (change === 0) this.#files.set(name, { ...manifest, domain: `${name}${this.random.below(3)}.example.com` });
+    if (change === 0)
+      this.#files.set(name, { ...manifest, domain: `${name}${this.random.below(3)}.example.com` });
     else if (change === 1) this.#files.set(name, { ...manifest, suspend: manifest.suspend !== true });
     else this.#files.set(name, { ...manifest, version: this.random.below(4) });
     this.#commit();
@@ -122,7 +125,23 @@ class History {
   #moveBack(name: string): void {
     const { git } = this.world;
     if (this.random.chance(0.5)) git.moveConfig(this.random.pick([...git.commits.keys()]));
-    else git.moveApp(`/apps/${name}.git`, this.random.pick([...(git.apps.get(`/apps/${name}.git`)?.commits.keys() ?? [])]));
+    else
+      git.moveApp(
+        `/apps/${name}.git`,
+        this.random.pick([...(git.apps.get(`/apps/${name}.git`)?.commits.keys() ?? [])]),
+      );
+  }
+
+  /** A commit, a crash while it is being deployed, and the commit taken back. */
+  async #abandon(name: string): Promise<void> {
+    const { world, random } = this;
+    const repo = `/apps/${name}.git`;
+    const before = world.git.apps.get(repo)?.tip;
+    if (before === undefined) return;
+    world.git.commitApp(repo, 'ok');
+    await world.scheduler.runUntil(world.scheduler.time + 800 + random.below(900));
+    world.crash('process');
+    world.git.moveApp(repo, before);
   }
 
   /** Manifests come, go, trade domains, break. */
@@ -136,8 +155,12 @@ class History {
       this.#files.set(a.name, { ...a, domain: b.domain });
       this.#files.set(b.name, { ...b, domain: a.domain });
     } else if (change === 2) return void this.world.git.commitConfig(new Map());
-    else if (change === 3) return void this.world.git.commitConfig(new Map([...this.#texts(), [`projects/${name}.yaml`, 'kind: ??? {']]));
-    else if (this.world.git.apps.has(`/apps/${name}.git`)) this.#files.set(name, { name, version: 1, domain: `${name}.example.com` });
+    else if (change === 3)
+      return void this.world.git.commitConfig(
+        new Map([...this.#texts(), [`projects/${name}.yaml`, 'kind: ??? {']]),
+      );
+    else if (this.world.git.apps.has(`/apps/${name}.git`))
+      this.#files.set(name, { name, version: 1, domain: `${name}.example.com` });
     this.#commit();
   }
 
@@ -149,11 +172,16 @@ class History {
     const slot = router.slot(name);
     const site = router.sites.get(name);
     const choice = random.below(7);
-    if (choice === 0 && container) world.meddle(`docker rm -f ${container.facts.name}`, () => engine.remove(container.facts.id));
-    else if (choice === 1 && container) world.meddle(`docker kill ${container.facts.name}`, () => engine.exit(container, 137, false));
-    else if (choice === 2 && container) world.meddle(`${container.facts.name} crashes`, () => engine.exit(container, 1, true));
-    else if (choice === 3 && slot !== null) this.#file(name, 'switch file removed', () => router.switches.delete(`${name}.${slot}`));
-    else if (choice === 4 && site) this.#file(name, 'site file edited', () => router.sites.set(name, { ...site, intact: false }));
+    if (choice === 0 && container)
+      world.meddle(`docker rm -f ${container.facts.name}`, () => engine.remove(container.facts.id));
+    else if (choice === 1 && container)
+      world.meddle(`docker kill ${container.facts.name}`, () => engine.exit(container, 137, false));
+    else if (choice === 2 && container)
+      world.meddle(`${container.facts.name} crashes`, () => engine.exit(container, 1, true));
+    else if (choice === 3 && slot !== null)
+      this.#file(name, 'switch file removed', () => router.switches.delete(`${name}.${slot}`));
+    else if (choice === 4 && site)
+      this.#file(name, 'site file edited', () => router.sites.set(name, { ...site, intact: false }));
     else if (choice === 6) this.#stranger(name);
     else if (choice === 5) this.#file(null, 'nginx killed', () => (router.isRunning = false));
   }
@@ -164,7 +192,14 @@ class History {
     const taken = `pointsman-${name}-${this.random.pick(['blue', 'green'])}`;
     if (engine.named(taken) !== null) return;
     this.world.meddle(`a stranger is named ${taken}`, () =>
-      engine.start(engine.add(taken, null, { id: 'sha256:other', behaviour: 'ok' }, { address: null, restartPolicy: 'no' })),
+      engine.start(
+        engine.add(
+          taken,
+          null,
+          { id: 'sha256:other', behaviour: 'ok' },
+          { address: null, restartPolicy: 'no' },
+        ),
+      ),
     );
   }
 
@@ -186,7 +221,10 @@ class History {
   }
 
   #texts(): [string, string][] {
-    return [...this.#files.values()].map((manifest) => [`projects/${manifest.name}.yaml`, manifestText(manifest)]);
+    return [...this.#files.values()].map((manifest) => [
+      `projects/${manifest.name}.yaml`,
+      manifestText(manifest),
+    ]);
   }
 
   #commit(): void {
@@ -236,7 +274,8 @@ class History {
 export async function runHistory(seed: number, steps: number): Promise<HistoryResult> {
   const history = new History(seed);
   const { effects } = history.world;
-  const onUnhandled = (error: unknown): void => effects.violate(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}`);
+  const onUnhandled = (error: unknown): void =>
+    effects.violate(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}`);
   process.on('unhandledRejection', onUnhandled);
   const realRandom = Math.random;
   Math.random = () => history.world.random.next();
@@ -248,6 +287,14 @@ export async function runHistory(seed: number, steps: number): Promise<HistoryRe
     Math.random = realRandom;
     process.off('unhandledRejection', onUnhandled);
   }
-  if (process.env['SIMULATE_STATUS'] !== undefined) effects.remember(JSON.stringify(history.world.status?.projects, null, 1));
-  return { seed, steps, violations: effects.violations, trace: effects.trace, faults: effects.injected, effects: effects.mutations };
+  if (process.env['SIMULATE_STATUS'] !== undefined)
+    effects.remember(JSON.stringify(history.world.status?.projects, null, 1));
+  return {
+    seed,
+    steps,
+    violations: effects.violations,
+    trace: effects.trace,
+    faults: effects.injected,
+    effects: effects.mutations,
+  };
 }

@@ -9,41 +9,156 @@ import { bundle } from './bundle.mjs';
 import { run } from './run-worker.mjs';
 
 const bugs = [
-  { name: 'switches before the probes', file: 'src/plan/plan-deployment.ts', from: "['probing', 'switching', ...route, ...bake]", to: "['switching', ...route, ...bake]" },
-  { name: 'counts any answer as a passed probe', file: 'src/apply/probe.ts', from: 'inRow = result.ok ? inRow + 1 : 0;', to: 'inRow += 1;' },
-  { name: 'stops before the drain', file: 'src/apply/drain.ts', from: '        if (count === 0) return;', to: '        return;' },
-  { name: 'drains without the barrier', file: 'src/apply/drain.ts', from: '      await router.barrier(bounded);', to: '' },
-  { name: 'clears a slot without its drain', file: 'src/apply/deploy.ts', from: 'if (wasLive && !drained &&', to: 'if (false && wasLive && !drained &&' },
-  { name: 'goes back without probing', file: 'src/apply/switch.ts', from: "  await untilHealthy(\n    context,\n    container.id,\n    target,\n    target.health.withinMs,\n    context.stopping,\n    () => undefined,\n  );", to: '' },
-  { name: 'leaks the candidate of a failed deployment', file: 'src/plan/plan-letting-go.ts', from: "return { steps: [removals(container, 'its deployment ended before it got traffic', null)], wakeAt: null };", to: 'return { steps: [], wakeAt: null };' },
-  { name: 'keeps the previous slot for good', file: 'src/plan/plan-letting-go.ts', from: 'if (warmUntil <= input.now)', to: 'if (false)' },
-  { name: 'forgets to sync the journal', file: 'src/record/journal.ts', from: '    await file.datasync();', to: '' },
-  { name: 'forgets to sync the folder of a new journal', file: 'src/record/journal.ts', from: 'if (fresh) await syncFolder(stateDir);', to: '' },
-  { name: 'removes what a failed read does not show', file: 'src/desired-projects.ts', from: "if (state === null) return { kind: 'unknown', message: 'the config repository has not been read yet' };", to: "if (state === null) return { kind: 'absent', configCommit: '', heldBecause: null };" },
-  { name: 'removes everything when the folder is empty', file: 'src/plan/plan-removals.ts', from: 'gone.length === 0 || input.confirmed ? null : reasonToHold(input, gone)', to: 'null && reasonToHold(input, gone)' },
-  { name: 'tries a stalled revision again without end', file: 'src/plan/plan-deployment.ts', from: 'if (failure.final || failure.rejected) return { ...nothing, blocked };', to: '' },
-  { name: 'does not bring back a lost switch file', file: 'src/apply/apply-step.ts', from: "        restoreSwitch(context, step.slot, step.identity),", to: '        Promise.resolve(),' },
-  { name: 'leaves the restart policy of the new live container', file: 'src/plan/plan-keeping.ts', from: "const policy = slot === live.slot ? 'unless-stopped' : 'no';", to: "const policy = 'no';" },
-  { name: 'does not start a live container that stays down', file: 'src/plan/plan-keeping.ts', from: "container.state === 'exited' || container.state === 'created'", to: "container.state === 'created'" },
-  { name: 'forgets the network of a removed project', file: 'src/plan/plan-removal.ts', from: 'if (network !== null) steps.push', to: 'if (false) steps.push' },
-  { name: 'removes containers before the route', file: 'src/plan/plan-removal.ts', from: "if (route.present) steps.push({ kind: 'unroute', why: 'its manifest is gone' });", to: '' },
-  { name: 'says live what is only wanted', file: 'src/record/project-status.ts', from: `function liveStatus({ observed }: PlanInput): LiveStatus | null {
+  {
+    name: 'switches before the probes',
+    file: 'src/plan/plan-deployment.ts',
+    from: "['probing', 'switching', ...route, ...bake]",
+    to: "['switching', ...route, ...bake]",
+  },
+  {
+    name: 'counts any answer as a passed probe',
+    file: 'src/apply/probe.ts',
+    from: 'inRow = result.ok ? inRow + 1 : 0;',
+    to: 'inRow += 1;',
+  },
+  {
+    name: 'stops before the drain',
+    file: 'src/apply/drain.ts',
+    from: '        if (count === 0) return;',
+    to: '        return;',
+  },
+  {
+    name: 'drains without the barrier',
+    file: 'src/apply/drain.ts',
+    from: '      await router.barrier(bounded);',
+    to: '',
+  },
+  {
+    name: 'clears a slot without its drain',
+    file: 'src/apply/deploy.ts',
+    from: 'if (wasLive && !drained &&',
+    to: 'if (false && wasLive && !drained &&',
+  },
+  {
+    name: 'goes back without probing',
+    file: 'src/apply/switch.ts',
+    from: '  await untilHealthy(\n    context,\n    container.id,\n    target,\n    target.health.withinMs,\n    context.stopping,\n    () => undefined,\n  );',
+    to: '',
+  },
+  {
+    name: 'leaks the candidate of a failed deployment',
+    file: 'src/plan/plan-letting-go.ts',
+    from: "return { steps: [removals(container, 'its deployment ended before it got traffic', null)], wakeAt: null };",
+    to: 'return { steps: [], wakeAt: null };',
+  },
+  {
+    name: 'keeps the previous slot for good',
+    file: 'src/plan/plan-letting-go.ts',
+    from: 'if (warmUntil <= input.now)',
+    to: 'if (false)',
+  },
+  {
+    name: 'forgets to sync the journal',
+    file: 'src/record/journal.ts',
+    from: '    await file.datasync();',
+    to: '',
+  },
+  {
+    name: 'forgets to sync the folder of a new journal',
+    file: 'src/record/journal.ts',
+    from: 'if (fresh) await syncFolder(stateDir);',
+    to: '',
+  },
+  {
+    name: 'removes what a failed read does not show',
+    file: 'src/desired-projects.ts',
+    from: "if (state === null) return { kind: 'unknown', message: 'the config repository has not been read yet' };",
+    to: "if (state === null) return { kind: 'absent', configCommit: '', heldBecause: null };",
+  },
+  {
+    name: 'removes everything when the folder is empty',
+    file: 'src/plan/plan-removals.ts',
+    from: 'gone.length === 0 || input.confirmed ? null : reasonToHold(input, gone)',
+    to: 'null && reasonToHold(input, gone)',
+  },
+  {
+    name: 'tries a stalled revision again without end',
+    file: 'src/plan/plan-deployment.ts',
+    from: 'if (failure.final || failure.rejected) return { ...nothing, blocked };',
+    to: '',
+  },
+  {
+    name: 'does not bring back a lost switch file',
+    file: 'src/apply/apply-step.ts',
+    from: '        restoreSwitch(context, step.slot, step.identity),',
+    to: '        Promise.resolve(),',
+  },
+  {
+    name: 'leaves the restart policy of the new live container',
+    file: 'src/plan/plan-keeping.ts',
+    from: "const policy = slot === live.slot ? 'unless-stopped' : 'no';",
+    to: "const policy = 'no';",
+  },
+  {
+    name: 'does not start a live container that stays down',
+    file: 'src/plan/plan-keeping.ts',
+    from: "container.state === 'exited' || container.state === 'created'",
+    to: "container.state === 'created'",
+  },
+  {
+    name: 'forgets the network of a removed project',
+    file: 'src/plan/plan-removal.ts',
+    from: 'if (network !== null) steps.push',
+    to: 'if (false) steps.push',
+  },
+  {
+    name: 'removes containers before the route',
+    file: 'src/plan/plan-removal.ts',
+    from: "if (route.present) steps.push({ kind: 'unroute', why: 'its manifest is gone' });",
+    to: '',
+  },
+  {
+    name: 'says live what is only wanted',
+    file: 'src/record/project-status.ts',
+    from: `function liveStatus({ observed }: PlanInput): LiveStatus | null {
   const { live, route } = observed;
   if (live === null || !live.routed || live.identity === null) return null;
   const { slot, identity, record, container } = live;
   return {
     slot,
-    revision: identity.revision,`, to: `function liveStatus({ observed, want }: PlanInput): LiveStatus | null {
+    revision: identity.revision,`,
+    to: `function liveStatus({ observed, want }: PlanInput): LiveStatus | null {
   const { live, route } = observed;
   if (live === null || !live.routed || live.identity === null) return null;
   const { slot, identity, record, container } = live;
   return {
     slot,
-    revision: want.kind === 'resolved' ? want.revision : identity.revision,` },
-  { name: "removes a stranger's container that holds its name", file: 'src/observe/observe-project.ts', from: 'if (holder !== null && !holder.ours) strangers[slot] = holder.id;', to: 'if (holder !== null && !holder.ours) await (runtime as unknown as { remove(id: string): Promise<void> }).remove(holder.id).catch(() => undefined);' },
-  { name: 'ignores a newer commit during a pass', file: 'src/work-queue.ts', from: '      item.again = true;\n      return true;', to: '      return true;' },
-  { name: 'does not look again after a failed pass', file: 'src/controller.ts', from: "    this.#timers.set(project, delay, 'fault');", to: '' },
-  { name: 'never hears of the engine again after an outage', file: 'src/controller.ts', from: '    while (!signal.aborted) {\n      try {\n        const engine', to: '    for (let once = true; once; once = false) {\n      try {\n        const engine' },
+    revision: want.kind === 'resolved' ? want.revision : identity.revision,`,
+  },
+  {
+    name: "removes a stranger's container that holds its name",
+    file: 'src/observe/observe-project.ts',
+    from: 'if (holder !== null && !holder.ours) strangers[slot] = holder.id;',
+    to: 'if (holder !== null && !holder.ours) await (runtime as unknown as { remove(id: string): Promise<void> }).remove(holder.id).catch(() => undefined);',
+  },
+  {
+    name: 'ignores a newer commit during a pass',
+    file: 'src/work-queue.ts',
+    from: '      item.again = true;\n      return true;',
+    to: '      return true;',
+  },
+  {
+    name: 'does not look again after a failed pass',
+    file: 'src/controller.ts',
+    from: "    this.#timers.set(project, delay, 'fault');",
+    to: '',
+  },
+  {
+    name: 'never hears of the engine again after an outage',
+    file: 'src/controller.ts',
+    from: '    while (!signal.aborted) {\n      try {\n        const engine',
+    to: '    for (let once = true; once; once = false) {\n      try {\n        const engine',
+  },
 ];
 
 /** Histories of one bug, and how long they may take. */
@@ -65,7 +180,8 @@ async function work(lane) {
     if (failure?.violations[0]?.startsWith('the simulation failed')) throw new Error(failure.violations[0]);
     if (failure === null) missed.push(bug.name);
     else caught += 1;
-    const how = failure === null ? 'NOT CAUGHT' : `caught in history ${totals.histories}: ${failure.violations[0]}`;
+    const how =
+      failure === null ? 'NOT CAUGHT' : `caught in history ${totals.histories}: ${failure.violations[0]}`;
     console.log(`${bug.name}: ${how.slice(0, 160)}`);
   }
 }

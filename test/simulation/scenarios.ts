@@ -25,7 +25,9 @@ export class Stage {
       if (change === null) this.#manifests.delete(name);
       else this.#manifests.set(name, { ...base, ...change });
     }
-    const files = [...this.#manifests.values()].map((each) => [`projects/${each.name}.yaml`, manifestText(each)] as const);
+    const files = [...this.#manifests.values()].map(
+      (each) => [`projects/${each.name}.yaml`, manifestText(each)] as const,
+    );
     return this.world.git.commitConfig(new Map(files));
   }
 
@@ -66,7 +68,11 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   { name: 'update', before: two, act: (stage) => void stage.app('alpha') },
-  { name: 'update of settings alone', before: two, act: (stage) => void stage.config({ alpha: { version: 2 } }) },
+  {
+    name: 'update of settings alone',
+    before: two,
+    act: (stage) => void stage.config({ alpha: { version: 2 } }),
+  },
   {
     name: 'warm revert',
     before: two,
@@ -111,11 +117,16 @@ export const scenarios: readonly Scenario[] = [
       stage.config({ beta: {} });
     },
   },
-  { name: 'rename of a domain', before: two, act: (stage) => void stage.config({ alpha: { domain: 'new.example.com' } }) },
+  {
+    name: 'rename of a domain',
+    before: two,
+    act: (stage) => void stage.config({ alpha: { domain: 'new.example.com' } }),
+  },
   {
     name: 'two projects trade a domain',
     before: two,
-    act: (stage) => void stage.config({ alpha: { domain: 'beta.example.com' }, beta: { domain: 'alpha.example.com' } }),
+    act: (stage) =>
+      void stage.config({ alpha: { domain: 'beta.example.com' }, beta: { domain: 'alpha.example.com' } }),
   },
   {
     name: 'suspend and resume',

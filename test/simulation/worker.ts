@@ -15,7 +15,11 @@ interface Job {
 const job = JSON.parse(process.argv[2] ?? '{}') as Job;
 const totals = { histories: 0, steps: 0, faults: 0, effects: 0 };
 let failure: HistoryResult | null = null;
-for (let seed = job.first; seed <= job.last && failure === null && Date.now() < job.untilMs; seed += job.stride) {
+for (
+  let seed = job.first;
+  seed <= job.last && failure === null && Date.now() < job.untilMs;
+  seed += job.stride
+) {
   const result = await runHistory(seed, job.steps);
   totals.histories += 1;
   totals.steps += result.steps;

@@ -78,7 +78,12 @@ class Handle {
     private readonly inode: Inode | null,
   ) {}
 
-  write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }> {
+  write(
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ bytesWritten: number }> {
     return disk.run('write', this.path, () => {
       const inode = this.#file();
       const data = Buffer.alloc(Math.max(inode.data.length, position + length));
@@ -115,7 +120,11 @@ class Handle {
   }
 
   truncate(length: number): Promise<void> {
-    return disk.run('truncate', this.path, () => void (this.#file().data = this.#file().data.subarray(0, length)));
+    return disk.run(
+      'truncate',
+      this.path,
+      () => void (this.#file().data = this.#file().data.subarray(0, length)),
+    );
   }
 
   async stat(): Promise<Facts> {
@@ -171,7 +180,11 @@ export function readFile(path: string, encoding?: string): Promise<Buffer | stri
   });
 }
 
-export function writeFile(path: string, data: string | Uint8Array, options: { mode?: number } = {}): Promise<void> {
+export function writeFile(
+  path: string,
+  data: string | Uint8Array,
+  options: { mode?: number } = {},
+): Promise<void> {
   return disk.run('write', path, () => {
     const inode = disk.names.get(path) ?? disk.make(options.mode ?? 0o644);
     inode.data = Buffer.from(data as string);

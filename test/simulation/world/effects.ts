@@ -3,7 +3,15 @@ import type { ErrorCode } from '../../../src/errors.js';
 import { Life, Random, Scheduler, never } from './scheduler.js';
 
 /** What can go wrong at one effect. `crash-*`: the process dies; `power-*`: the whole machine does. */
-export const faultKinds = ['crash-before', 'crash-after', 'error', 'timeout', 'stale', 'power-before', 'power-after'] as const;
+export const faultKinds = [
+  'crash-before',
+  'crash-after',
+  'error',
+  'timeout',
+  'stale',
+  'power-before',
+  'power-after',
+] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export type Port = 'docker' | 'nginx' | 'git' | 'disk' | 'probe';
@@ -68,14 +76,16 @@ export class Effects {
     return new Promise<T>((resolve, reject) => {
       this.scheduler.after(latencyMs, () => {
         if (!life.isAlive) {
-          if (port === 'docker' && mutates && fault === null && this.random.chance(0.5)) this.#applyQuietly(apply, name);
+          if (port === 'docker' && mutates && fault === null && this.random.chance(0.5))
+            this.#applyQuietly(apply, name);
           return;
         }
         try {
           if (fault === 'crash-before') return this.onCrash('process');
           if (fault === 'power-before') return this.onCrash('power');
           if (fault === 'error') return reject(this.#refusal(port, name));
-          if (fault === 'stale' && stale && this.#answers.has(name)) return resolve(this.#answers.get(name) as T);
+          if (fault === 'stale' && stale && this.#answers.has(name))
+            return resolve(this.#answers.get(name) as T);
           const value = apply();
           this.note(`${fault === null ? '' : `[${fault}] `}${name}`, mutates);
           if (stale) this.#answers.set(name, value);

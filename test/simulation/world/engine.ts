@@ -1,5 +1,12 @@
 import type { Slot } from '../../../src/manifest/project.js';
-import type { ContainerFacts, ContainerLabels, ContainerSpec, ImageFacts, NetworkFacts, RuntimeEvent } from '../../../src/runtime/port.js';
+import type {
+  ContainerFacts,
+  ContainerLabels,
+  ContainerSpec,
+  ImageFacts,
+  NetworkFacts,
+  RuntimeEvent,
+} from '../../../src/runtime/port.js';
 import { PointsmanError } from '../../../src/errors.js';
 import type { Effects } from './effects.js';
 
@@ -98,9 +105,11 @@ export class EngineState {
   create(spec: ContainerSpec): string {
     const image = [...this.images.values()].find(({ id }) => id === spec.image);
     const holder = this.named(spec.name);
-    if (holder !== null) throw new PointsmanError('NameTaken', `the container name ${spec.name} is held by ${holder.facts.id}`);
+    if (holder !== null)
+      throw new PointsmanError('NameTaken', `the container name ${spec.name} is held by ${holder.facts.id}`);
     if (image === undefined) throw new PointsmanError('StartFailed', `no such image ${spec.image}`);
-    if (!this.networks.has(spec.network.project)) throw new PointsmanError('StartFailed', `no network ${spec.network.name}`);
+    if (!this.networks.has(spec.network.project))
+      throw new PointsmanError('StartFailed', `no network ${spec.network.name}`);
     return this.add(spec.name, spec.labels, image, spec);
   }
 
@@ -198,13 +207,21 @@ export class EngineState {
   }
 
   image(reference: string): SimulatedImage | null {
-    return this.images.get(reference) ?? [...this.images.values()].find(({ tags }) => tags.includes(reference)) ?? null;
+    return (
+      this.images.get(reference) ??
+      [...this.images.values()].find(({ tags }) => tags.includes(reference)) ??
+      null
+    );
   }
 
   removeImage(tag: string): boolean {
     const image = this.image(tag);
     if (image === null) return false;
-    if (image.tags.length === 1 && [...this.containers.values()].some(({ facts }) => facts.image === image.id)) return false;
+    if (
+      image.tags.length === 1 &&
+      [...this.containers.values()].some(({ facts }) => facts.image === image.id)
+    )
+      return false;
     this.#untag(image, tag);
     return true;
   }
@@ -234,7 +251,8 @@ export class EngineState {
     const { behaviour, run } = container;
     const exits = (ms: number, code: number): void =>
       void this.effects.scheduler.after(ms, () => {
-        if (container.run === run && this.containers.has(container.facts.id)) this.exit(container, code, true);
+        if (container.run === run && this.containers.has(container.facts.id))
+          this.exit(container, code, true);
       });
     if (container.labels?.role === 'release') exits(400, behaviour === 'bad-release' ? 1 : 0);
     else if (behaviour === 'crash') exits(300, 1);
@@ -244,7 +262,13 @@ export class EngineState {
     container.facts = { ...container.facts, ...change };
   }
 
-  #tell(kind: RuntimeEvent['kind'], action: string, project: string | null, containerId: string | null, exitCode: number | null): void {
+  #tell(
+    kind: RuntimeEvent['kind'],
+    action: string,
+    project: string | null,
+    containerId: string | null,
+    exitCode: number | null,
+  ): void {
     for (const listener of [...this.listeners]) listener({ kind, action, project, containerId, exitCode });
   }
 }

@@ -37,15 +37,26 @@ export class Invariants {
 
   check(): void {
     const { router } = this.world;
-    const projects = new Set([...this.#routed.keys(), ...router.loaded.keys(), ...[...router.switches.keys()].map((key) => key.split('.')[0] as string)]);
+    const projects = new Set([
+      ...this.#routed.keys(),
+      ...router.loaded.keys(),
+      ...[...router.switches.keys()].map((key) => key.split('.')[0] as string),
+    ]);
     for (const project of projects) this.#checkProject(project);
   }
 
   /** S14: status says live only what was. */
   checkStatus(status: Status): void {
     for (const [project, { live }] of Object.entries(status.projects)) {
-      if (live === null || live === undefined || this.#everLive.has(`${project} ${live.slot} ${live.revision}`)) continue;
-      this.world.effects.violate(`S14 status says ${project} ${live.slot} ${live.revision.slice(0, 8)} is live, it never was`);
+      if (
+        live === null ||
+        live === undefined ||
+        this.#everLive.has(`${project} ${live.slot} ${live.revision}`)
+      )
+        continue;
+      this.world.effects.violate(
+        `S14 status says ${project} ${live.slot} ${live.revision.slice(0, 8)} is live, it never was`,
+      );
     }
   }
 
@@ -60,7 +71,9 @@ export class Invariants {
       effects.violate(`S2 ${verb} of ${facts.name}, which gets the requests`);
     const since = container.leftAt === null ? Infinity : scheduler.time - container.leftAt;
     if (router.holding(upstream) > 0 && since < drainMs)
-      effects.violate(`S2 ${verb} of ${facts.name} with requests in flight, ${since} ms after it lost its traffic`);
+      effects.violate(
+        `S2 ${verb} of ${facts.name} with requests in flight, ${since} ms after it lost its traffic`,
+      );
   }
 
   /** S3: images of what serves stay. */
@@ -90,15 +103,15 @@ export class Invariants {
     // A reload that was not confirmed is taken back, and with it the route that it had just brought.
     if (container === null) {
       if (!isUndone) this.#checkLost(project, upstream);
-    }
-    else this.#checkMove(project, before, container);
+    } else this.#checkMove(project, before, container);
   }
 
   /** A project whose site has to wait is live by its switch file; repair may count on that. */
   #noteLive(project: string, { slot, revision }: SwitchRecord): void {
     this.#everLive.add(`${project} ${slot} ${revision}`);
     const container = this.world.engine.named(`pointsman-${project}-${slot}`);
-    if (container?.earned === true && container.labels?.revision === revision) this.#lastRevision.set(project, revision);
+    if (container?.earned === true && container.labels?.revision === revision)
+      this.#lastRevision.set(project, revision);
   }
 
   /** S1: a route moves only to what has just passed its probes. */
@@ -121,30 +134,47 @@ export class Invariants {
   #checkLost(project: string, upstream: string | null): void {
     const { effects, git } = this.world;
     if (this.#isByHand || upstream !== null) return;
-    const wasGivenUp = [...git.commits].some(([commit, files]) => mayRemove(commit, files, project, git.confirmed));
-    if (!wasGivenUp) effects.violate(`S9 the route of ${project} goes although every commit has its manifest`);
+    const wasGivenUp = [...git.commits].some(([commit, files]) =>
+      mayRemove(commit, files, project, git.confirmed),
+    );
+    if (!wasGivenUp)
+      effects.violate(`S9 the route of ${project} goes although every commit has its manifest`);
   }
 
   /** Requests that are still being answered, or are about to connect. */
   #leaveRequests(container: SimulatedContainer): void {
     const { router, random, scheduler } = this.world;
     const upstream = `${container.facts.address}:${port}`;
-    const until = (ms: number): void => void router.connections.push({ upstream, until: scheduler.time + ms });
-    until(30);
-    if (random.chance(0.4)) until(random.below(2_000));
-    if (random.chance(0.1)) until(60_000);
+    const { time } = scheduler;
+    const hold = (afterMs: number, ms: number): void =>
+      void router.connections.push({ upstream, from: time + afterMs, until: time + ms });
+    hold(30, 300);
+    if (random.chance(0.4)) hold(0, random.below(2_000));
+    if (random.chance(0.1)) hold(0, 60_000);
   }
 
   #holderOf(address: string): SimulatedContainer | null {
     for (const container of this.world.engine.containers.values())
-      if (container.facts.address === address && container.labels !== null && container.labels.role !== 'release') return container;
+      if (
+        container.facts.address === address &&
+        container.labels !== null &&
+        container.labels.role !== 'release'
+      )
+        return container;
     return null;
   }
 }
 
 /** Whether a commit gives the project up: readable as a whole and without its manifest, or released by a person. */
-function mayRemove(commit: string, files: ReadonlyMap<string, string>, project: string, confirmed: ReadonlySet<string>): boolean {
-  const isNamed = [...files].some(([path, text]) => path === `projects/${project}.yaml` && text.includes(`name: ${project}`));
+function mayRemove(
+  commit: string,
+  files: ReadonlyMap<string, string>,
+  project: string,
+  confirmed: ReadonlySet<string>,
+): boolean {
+  const isNamed = [...files].some(
+    ([path, text]) => path === `projects/${project}.yaml` && text.includes(`name: ${project}`),
+  );
   if (isNamed) return false;
   const isReadable = files.size > 0 && [...files.values()].every((text) => text.includes('name: '));
   return isReadable || confirmed.has(commit);

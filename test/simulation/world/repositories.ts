@@ -7,7 +7,13 @@ import { parseManifests } from '../../../src/manifest/parse.js';
 import type { ParsedFile } from '../../../src/manifest/parse.js';
 import type { DesiredState } from '../../../src/manifest/project.js';
 import type { Router } from '../../../src/router/port.js';
-import type { ConfigRepository, ConfigSnapshot, GitSource, ResolvedSource, SourceRepository } from '../../../src/source/port.js';
+import type {
+  ConfigRepository,
+  ConfigSnapshot,
+  GitSource,
+  ResolvedSource,
+  SourceRepository,
+} from '../../../src/source/port.js';
 import { abortable } from './effects.js';
 import type { Effects } from './effects.js';
 import type { Behaviour } from './engine.js';
@@ -93,7 +99,10 @@ export class SimulatedConfig implements ConfigRepository {
 
   async sync(signal: AbortSignal): Promise<ConfigSnapshot> {
     try {
-      const tip = await abortable(this.#git('list config', () => this.state.tip), signal);
+      const tip = await abortable(
+        this.#git('list config', () => this.state.tip),
+        signal,
+      );
       if (tip === null) throw new PointsmanError('RefMissing', 'there is no branch main');
       if (tip !== this.#desired?.commit) {
         this.#desired = await this.#read(tip, signal);
@@ -115,14 +124,18 @@ export class SimulatedConfig implements ConfigRepository {
 
   async watch(onChange: () => void): Promise<() => Promise<void>> {
     const listener = (): void => {
-      for (const ms of this.fate()) this.state.effects.scheduler.after(ms, () => this.life.isAlive && onChange());
+      for (const ms of this.fate())
+        this.state.effects.scheduler.after(ms, () => this.life.isAlive && onChange());
     };
     this.state.configWatchers.add(listener);
     return async () => void this.state.configWatchers.delete(listener);
   }
 
   async #read(commit: string, signal: AbortSignal): Promise<DesiredState> {
-    await abortable(this.#git('fetch config', () => undefined), signal);
+    await abortable(
+      this.#git('fetch config', () => undefined),
+      signal,
+    );
     return this.#assemble(commit);
   }
 
@@ -134,7 +147,10 @@ export class SimulatedConfig implements ConfigRepository {
   }
 
   #git<T>(name: string, look: () => T): Promise<T> {
-    return this.state.effects.run(this.life, 'git', name, () => reachable(this.state, look), { latencyMs: 15, stale: name === 'list config' });
+    return this.state.effects.run(this.life, 'git', name, () => reachable(this.state, look), {
+      latencyMs: 15,
+      stale: name === 'list config',
+    });
   }
 }
 
@@ -152,7 +168,8 @@ export class SimulatedSources implements SourceRepository {
   ) {
     this.#listener = (repo) => {
       if (!this.#watched.has(repo)) return;
-      for (const ms of fate()) this.state.effects.scheduler.after(ms, () => this.life.isAlive && this.#onChange(repo));
+      for (const ms of fate())
+        this.state.effects.scheduler.after(ms, () => this.life.isAlive && this.#onChange(repo));
     };
     state.sourceWatchers.add(this.#listener);
   }
@@ -178,13 +195,20 @@ export class SimulatedSources implements SourceRepository {
     return { commit: commit.id, tree: commit.tree, stale: null };
   }
 
-  async context(source: GitSource, resolved: ResolvedSource, _onLeftOut: (line: string) => void, signal: AbortSignal): Promise<Readable> {
+  async context(
+    source: GitSource,
+    resolved: ResolvedSource,
+    _onLeftOut: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<Readable> {
     const read = (): SimulatedContext & { destroy(): void } => {
       const commit = this.state.apps.get(source.repo)?.commits.get(resolved.commit);
       if (commit === undefined) throw new PointsmanError('SourceCorrupt', 'the commit is gone');
       return { tree: commit.tree, behaviour: commit.behaviour, destroy: () => undefined };
     };
-    const context = this.state.effects.run(this.life, 'git', `archive ${source.repo}`, read, { latencyMs: 5 });
+    const context = this.state.effects.run(this.life, 'git', `archive ${source.repo}`, read, {
+      latencyMs: 5,
+    });
     return (await abortable(context, signal)) as unknown as Readable;
   }
 
@@ -203,10 +227,16 @@ export class SimulatedSources implements SourceRepository {
 
   async #list(repo: string, signal: AbortSignal): Promise<void> {
     const tip = await abortable(
-      this.state.effects.run(this.life, 'git', `list ${repo}`, () => reachable(this.state, () => this.state.apps.get(repo)?.tip ?? null), {
-        latencyMs: 15,
-        stale: true,
-      }),
+      this.state.effects.run(
+        this.life,
+        'git',
+        `list ${repo}`,
+        () => reachable(this.state, () => this.state.apps.get(repo)?.tip ?? null),
+        {
+          latencyMs: 15,
+          stale: true,
+        },
+      ),
       signal,
     );
     if (tip !== null) this.#listed.set(repo, tip);

@@ -1,7 +1,15 @@
 import { PointsmanError, isAbort, messageOf } from '../../../src/errors.js';
 import type { Slot } from '../../../src/manifest/project.js';
 import { otherSlot, slots } from '../../../src/manifest/project.js';
-import type { RouteFacts, Router, RouterHealth, Site, SiteChange, SiteOutcome, SwitchRecord } from '../../../src/router/port.js';
+import type {
+  RouteFacts,
+  Router,
+  RouterHealth,
+  Site,
+  SiteChange,
+  SiteOutcome,
+  SwitchRecord,
+} from '../../../src/router/port.js';
 import { abortable } from './effects.js';
 import type { Effects } from './effects.js';
 import type { Life } from './scheduler.js';
@@ -13,6 +21,8 @@ interface SiteFile {
 
 interface Connection {
   readonly upstream: string;
+  /** When it is made: the request chose its upstream before. */
+  readonly from: number;
   readonly until: number;
 }
 
@@ -54,6 +64,14 @@ export class RouterState {
     return this.connections.filter((connection) => connection.upstream === upstream).length;
   }
 
+  /** Connections that can be counted. */
+  connected(upstream: string): number {
+    const now = this.effects.scheduler.time;
+    return this.connections.filter(
+      ({ from, until, upstream: to }) => to === upstream && from <= now && now < until,
+    ).length;
+  }
+
   reload(): void {
     this.loaded = new Map([...this.sites].map(([project, { site }]) => [project, site]));
     this.isRunning = true;
@@ -87,7 +105,8 @@ export class SimulatedRouter implements Router {
   observe(project: string): Promise<RouteFacts> {
     return this.#do(`observe ${project}`, false, () => {
       const file = this.state.sites.get(project);
-      const at = (slot: Slot): RouteFacts['switches'][Slot] => this.state.switches.get(`${project}.${slot}`) ?? null;
+      const at = (slot: Slot): RouteFacts['switches'][Slot] =>
+        this.state.switches.get(`${project}.${slot}`) ?? null;
       return {
         site: file?.intact === false ? null : (file?.site ?? null),
         present: file !== undefined,
@@ -99,7 +118,10 @@ export class SimulatedRouter implements Router {
 
   projects(): Promise<readonly string[]> {
     return this.#do('projects', false, () => [
-      ...new Set([...this.state.sites.keys(), ...[...this.state.switches.keys()].map((key) => key.replace(/\..*$/, ''))]),
+      ...new Set([
+        ...this.state.sites.keys(),
+        ...[...this.state.switches.keys()].map((key) => key.replace(/\..*$/, '')),
+      ]),
     ]);
   }
 
@@ -113,7 +135,9 @@ export class SimulatedRouter implements Router {
     return this.#inTurn(async () => {
       const outcomes = changes.map((change): SiteOutcome => {
         const holder = this.#conflict(change, changes);
-        return holder === null ? { kind: 'applied' } : { kind: 'refused', message: `conflicting server name with ${holder}` };
+        return holder === null
+          ? { kind: 'applied' }
+          : { kind: 'refused', message: `conflicting server name with ${holder}` };
       });
       const good = changes.filter((_change, index) => outcomes[index]?.kind === 'applied');
       if (good.length === 0) return outcomes;
@@ -153,7 +177,9 @@ export class SimulatedRouter implements Router {
       await this.barrier(signal);
       if (slot === 'blue') await this.#unlink(project, other);
       const seen = await this.liveSlot(project).catch((error: unknown) => {
-        throw new PointsmanError('SwitchFailed', `nginx cannot be asked: ${messageOf(error)}`, { cause: error });
+        throw new PointsmanError('SwitchFailed', `nginx cannot be asked: ${messageOf(error)}`, {
+          cause: error,
+        });
       });
       if (seen !== slot) throw new PointsmanError('SwitchFailed', `nginx does not route to ${slot}`);
     } catch (error) {
@@ -182,14 +208,19 @@ export class SimulatedRouter implements Router {
   }
 
   barrier(signal: AbortSignal): Promise<void> {
-    return abortable(this.#do('barrier', false, () => undefined, 40), signal);
+    return abortable(
+      this.#do('barrier', false, () => undefined, 40),
+      signal,
+    );
   }
 
   inFlight(upstream: string): Promise<number | null> {
-    return this.#do(`count ${upstream}`, false, () => this.state.holding(upstream));
+    return this.#do(`count ${upstream}`, false, () => this.state.connected(upstream));
   }
 
-  repair(signal: AbortSignal): Promise<{ readonly health: RouterHealth; readonly repaired: readonly string[] }> {
+  repair(
+    signal: AbortSignal,
+  ): Promise<{ readonly health: RouterHealth; readonly repaired: readonly string[] }> {
     return this.#inTurn(async () => {
       try {
         return { health: { ok: true, message: null }, repaired: await this.#settle() };
@@ -243,14 +274,20 @@ export class SimulatedRouter implements Router {
   }
 
   #write(record: SwitchRecord): Promise<void> {
-    return this.#do(`create switch ${record.project}.${record.slot}`, true, () =>
-      void this.state.switches.set(`${record.project}.${record.slot}`, { record }),
+    return this.#do(
+      `create switch ${record.project}.${record.slot}`,
+      true,
+      () => void this.state.switches.set(`${record.project}.${record.slot}`, { record }),
     );
   }
 
   async #unlink(project: string, slot: Slot): Promise<void> {
     if (!this.state.switches.has(`${project}.${slot}`)) return;
-    await this.#do(`unlink switch ${project}.${slot}`, true, () => void this.state.switches.delete(`${project}.${slot}`));
+    await this.#do(
+      `unlink switch ${project}.${slot}`,
+      true,
+      () => void this.state.switches.delete(`${project}.${slot}`),
+    );
   }
 
   #do<T>(name: string, mutates: boolean, apply: () => T, latencyMs = 1): Promise<T> {

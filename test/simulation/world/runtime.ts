@@ -2,7 +2,18 @@ import { createHash } from 'node:crypto';
 import type { ProbeResult, ProbeTarget, Prober } from '../../../src/apply/prober.js';
 import { PointsmanError } from '../../../src/errors.js';
 import { projectOfTag } from '../../../src/runtime/labels.js';
-import type { BuildProgress, BuildRequest, ContainerFacts, ContainerRuntime, ContainerSpec, EngineFacts, ImageFacts, LogChunk, NetworkFacts, RuntimeEvent } from '../../../src/runtime/port.js';
+import type {
+  BuildProgress,
+  BuildRequest,
+  ContainerFacts,
+  ContainerRuntime,
+  ContainerSpec,
+  EngineFacts,
+  ImageFacts,
+  LogChunk,
+  NetworkFacts,
+  RuntimeEvent,
+} from '../../../src/runtime/port.js';
 import { abortable } from './effects.js';
 import type { Behaviour, EngineState, SimulatedContainer } from './engine.js';
 import type { Life } from './scheduler.js';
@@ -33,11 +44,21 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   ) {}
 
   engine(): Promise<EngineFacts> {
-    return this.#do('info', false, () => ({ id: 'engine', version: '28.0.0', liveRestore: true, hasInit: true }));
+    return this.#do('info', false, () => ({
+      id: 'engine',
+      version: '28.0.0',
+      liveRestore: true,
+      hasInit: true,
+    }));
   }
 
   containers(project?: string): Promise<readonly ContainerFacts[]> {
-    return this.#do(`list ${project ?? 'all'}`, false, () => this.state.ours(project).map(({ facts }) => facts), { stale: true });
+    return this.#do(
+      `list ${project ?? 'all'}`,
+      false,
+      () => this.state.ours(project).map(({ facts }) => facts),
+      { stale: true },
+    );
   }
 
   nameHolder(name: string): Promise<{ readonly id: string; readonly ours: boolean } | null> {
@@ -48,7 +69,9 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   }
 
   network(project: string): Promise<NetworkFacts | null> {
-    return this.#do(`network ${project}`, false, () => this.state.networks.get(project) ?? null, { stale: true });
+    return this.#do(`network ${project}`, false, () => this.state.networks.get(project) ?? null, {
+      stale: true,
+    });
   }
 
   networks(): Promise<readonly NetworkFacts[]> {
@@ -71,7 +94,9 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   images(project?: string): Promise<readonly ImageFacts[]> {
     return this.#do(`images ${project ?? 'all'}`, false, () =>
       [...this.state.images.values()].filter(({ tags }) =>
-        tags.some((tag) => (project === undefined ? projectOfTag(tag) !== null : projectOfTag(tag) === project)),
+        tags.some((tag) =>
+          project === undefined ? projectOfTag(tag) !== null : projectOfTag(tag) === project,
+        ),
       ),
     );
   }
@@ -93,12 +118,18 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
 
   pull(reference: string, _onProgress: (line: string) => void, signal: AbortSignal): Promise<void> {
     return abortable(
-      this.#do(`pull ${reference}`, true, () => this.state.addImage(idOf(reference), reference, {}, 'ok'), { latencyMs: 300 }),
+      this.#do(`pull ${reference}`, true, () => this.state.addImage(idOf(reference), reference, {}, 'ok'), {
+        latencyMs: 300,
+      }),
       signal,
     );
   }
 
-  build(request: BuildRequest, _onProgress: (line: BuildProgress) => void, signal: AbortSignal): Promise<string> {
+  build(
+    request: BuildRequest,
+    _onProgress: (line: BuildProgress) => void,
+    signal: AbortSignal,
+  ): Promise<string> {
     const { tree, behaviour } = request.context as unknown as SimulatedContext;
     return abortable(
       this.#do(
@@ -106,7 +137,8 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
         true,
         () => {
           if (signal.aborted) throw signal.reason;
-          if (behaviour === 'unbuildable') throw new PointsmanError('BuildFailed', 'a step of the build failed');
+          if (behaviour === 'unbuildable')
+            throw new PointsmanError('BuildFailed', 'a step of the build failed');
           const id = idOf(tree);
           this.state.addImage(id, request.tag, request.labels, behaviour);
           return id;
@@ -122,30 +154,45 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   }
 
   start(id: string): Promise<void> {
-    return this.#do(`start ${this.#name(id)}`, true, () => {
-      this.#requireOurs(id);
-      this.state.start(id);
-    }, { latencyMs: 170 });
+    return this.#do(
+      `start ${this.#name(id)}`,
+      true,
+      () => {
+        this.#requireOurs(id);
+        this.state.start(id);
+      },
+      { latencyMs: 170 },
+    );
   }
 
   stop(id: string, _timeoutMs: number): Promise<void> {
-    return this.#do(`stop ${this.#name(id)}`, true, () => {
-      const container = this.state.containers.get(id);
-      if (container === undefined) return;
-      this.world.onStop(container, 'stop');
-      this.#requireOurs(id);
-      this.state.exit(container, 143, false);
-    }, { latencyMs: 100 });
+    return this.#do(
+      `stop ${this.#name(id)}`,
+      true,
+      () => {
+        const container = this.state.containers.get(id);
+        if (container === undefined) return;
+        this.world.onStop(container, 'stop');
+        this.#requireOurs(id);
+        this.state.exit(container, 143, false);
+      },
+      { latencyMs: 100 },
+    );
   }
 
   remove(id: string): Promise<void> {
-    return this.#do(`remove ${this.#name(id)}`, true, () => {
-      const container = this.state.containers.get(id);
-      if (container === undefined) return;
-      this.world.onStop(container, 'remove');
-      this.#requireOurs(id);
-      this.state.remove(id);
-    }, { latencyMs: 20 });
+    return this.#do(
+      `remove ${this.#name(id)}`,
+      true,
+      () => {
+        const container = this.state.containers.get(id);
+        if (container === undefined) return;
+        this.world.onStop(container, 'remove');
+        this.#requireOurs(id);
+        this.state.remove(id);
+      },
+      { latencyMs: 20 },
+    );
   }
 
   setRestartPolicy(id: string, policy: 'no' | 'unless-stopped'): Promise<void> {
@@ -156,7 +203,11 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   }
 
   async waitForExit(id: string, signal: AbortSignal): Promise<number> {
-    const container = await this.#do(`wait for ${this.#name(id)}`, false, () => this.state.containers.get(id) ?? null);
+    const container = await this.#do(
+      `wait for ${this.#name(id)}`,
+      false,
+      () => this.state.containers.get(id) ?? null,
+    );
     if (container === null || container.facts.state === 'created')
       throw new PointsmanError('StartFailed', `container ${id.slice(-6)} is gone or was never started`);
     if (container.facts.state !== 'running') return container.facts.exitCode ?? 0;
@@ -270,7 +321,12 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
     throw new PointsmanError('NameTaken', `container ${container.facts.name} is not ours and is left alone`);
   }
 
-  #do<T>(name: string, mutates: boolean, apply: () => T, options: { readonly latencyMs?: number; readonly stale?: boolean } = {}): Promise<T> {
+  #do<T>(
+    name: string,
+    mutates: boolean,
+    apply: () => T,
+    options: { readonly latencyMs?: number; readonly stale?: boolean } = {},
+  ): Promise<T> {
     const down = (): T => {
       if (this.state.isDown) throw new PointsmanError('DockerUnavailable', 'the engine does not answer');
       return apply();

@@ -25,7 +25,14 @@ export const settings: Settings = {
   credentials: [],
   stateDir,
   docker: { socket: '/docker.sock', addressPool: '10.213.0.0/16' },
-  nginx: { mode: 'managed', listen: ['80'], confDir: '/conf', verify: '127.0.0.1:9180', baseDomain: 'example.com', trustedProxies: [] },
+  nginx: {
+    mode: 'managed',
+    listen: ['80'],
+    confDir: '/conf',
+    verify: '127.0.0.1:9180',
+    baseDomain: 'example.com',
+    trustedProxies: [],
+  },
   concurrency: { builds: 1, deployments: 4 },
   retries: { attempts: 3, backoffMs: 5_000, maxBackoffMs: 180_000 },
   images: { keep: 2 },
@@ -67,7 +74,11 @@ export class World {
     this.effects.onCrash = (kind) => this.crash(kind);
     this.effects.onMutation = () => this.invariants.check();
     this.disk.strike = (operation, path) => {
-      const fault = this.effects.strike({ port: 'disk', name: `${operation} ${path.replace(/[0-9a-f]{12}/, '*')}`, mutates: true });
+      const fault = this.effects.strike({
+        port: 'disk',
+        name: `${operation} ${path.replace(/[0-9a-f]{12}/, '*')}`,
+        mutates: true,
+      });
       if (fault === 'stale') return null;
       // A file that cannot be opened was not made.
       return operation === 'create' && fault === 'timeout' ? 'error' : fault;
@@ -107,7 +118,9 @@ export class World {
     if (journal.fault === null && journal.damage === null) this.#checkAcknowledged();
     const adapters = this.#adapters(life, clock);
     const options = { log: silentLogger, version: 'simulated', onProgress: () => undefined };
-    const { controller } = composeController(settings, adapters, this.#watched(journal), options, { add: () => undefined });
+    const { controller } = composeController(settings, adapters, this.#watched(journal), options, {
+      add: () => undefined,
+    });
     this.controller = controller;
     await controller.start(false);
     await controller.run();
@@ -134,7 +147,9 @@ export class World {
     const life = this.#life;
     const stopped = this.controller.stop();
     let ended = false;
-    stopped.then(() => (ended = true)).catch((error: unknown) => this.effects.violate(`stop failed: ${String(error)}`));
+    stopped
+      .then(() => (ended = true))
+      .catch((error: unknown) => this.effects.violate(`stop failed: ${String(error)}`));
     await this.scheduler.runUntil(this.scheduler.time + 600_000, () => ended || !life.isAlive);
     if (!life.isAlive) return;
     if (!ended) this.effects.violate('S13 the controller did not stop within 10 minutes');
