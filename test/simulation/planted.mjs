@@ -36,8 +36,8 @@ const bugs = [
   {
     name: 'clears a slot without its drain',
     file: 'src/apply/deploy.ts',
-    from: 'if (wasLive && !drained &&',
-    to: 'if (false && wasLive && !drained &&',
+    from: '    mayHaveServed &&\n    !drained &&',
+    to: '    false &&',
   },
   {
     name: 'goes back without probing',
