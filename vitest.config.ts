@@ -7,7 +7,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/bench/**', 'test/simulation/**', 'node_modules/**'],
+          exclude: [
+            'test/integration/**',
+            'test/bench/**',
+            'test/simulation/**',
+            'test/security/**',
+            'node_modules/**',
+          ],
         },
       },
       {
@@ -15,6 +21,13 @@ export default defineConfig({
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'security',
+          include: ['test/security/**/*.test.ts'],
+          testTimeout: 180_000,
         },
       },
       {
