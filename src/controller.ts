@@ -333,9 +333,11 @@ export class Controller {
       if (changed.newCommit !== null)
         await recordIfPossible(this.#deps, { type: 'sync', ...changed.newCommit });
       // Before the look at what may go: that asks the engine for everything there is, and a deployment need not wait for it.
-      this.#triggerDesired(changed.projects);
+      this.#triggerDesired(changed.projects.filter((project) => desired.knows(project)));
       await this.#lookForRemovals();
       this.#apply.routes.reconsider();
+      // After it: a deployment of theirs that is in hand is to be cancelled before there is something to hold.
+      this.#triggerDesired(changed.projects.filter((project) => !desired.knows(project)));
       this.#triggerDesired(await desired.refreshSources(this.#stopping.signal));
       for (const project of this.#deps.status.waiting()) this.#trigger(project);
     } catch (error) {

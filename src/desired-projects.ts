@@ -202,9 +202,10 @@ export class DesiredProjects {
   }
 
   #whyNotRemoved(project: string): string | null {
-    if (!this.#removalsKnown) return 'its removal has not been looked at yet';
-    // Of a project that is not among them nothing is there: that removes nothing, and needs no leave.
-    return this.#removals.gone.includes(project) ? this.#removals.heldBecause : null;
+    // One that came to be after that look is looked at with the next one.
+    if (!this.#removalsKnown || !this.#removals.gone.includes(project))
+      return 'its removal has not been looked at yet';
+    return this.#removals.heldBecause;
   }
 
   /** Decides which of the projects that are there may go. Resolves to those that no manifest names. */

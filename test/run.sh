@@ -23,7 +23,7 @@ unset SUDO_USER
 cd "$root"
 
 # Everything together takes at most this long, in seconds.
-limit=3300
+limit=4800
 passed=0
 failed=0
 failures=()

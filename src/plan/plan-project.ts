@@ -30,7 +30,8 @@ function planAny(input: PlanInput): Plan {
     case 'unknown':
       return keepOnly(input, isServed(input) ? 'live' : 'progressing', null);
     case 'absent':
-      return want.heldBecause === null
+      // What removes nothing needs no leave: the record of a project that never got as far as a container.
+      return want.heldBecause === null || isNothing(input)
         ? planRemoval(input)
         : keepOnly(input, 'removing', { code: 'RemovalHeld', message: want.heldBecause });
     case 'invalid':
@@ -44,6 +45,12 @@ function planAny(input: PlanInput): Plan {
     case 'resolved':
       return want.project.suspend ? planSuspended(input) : planWanted(input);
   }
+}
+
+function isNothing({ observed }: PlanInput): boolean {
+  const { containers, release, network, route } = observed;
+  const slotsAreEmpty = slots.every((slot) => containers[slot] === null && route.switches[slot] === null);
+  return slotsAreEmpty && release === null && network === null && !route.present;
 }
 
 /** What runs goes on running, and is kept so; nothing new starts. */

@@ -403,6 +403,21 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'gone',
   ],
   [
+    'needs no leave to forget a project of which nothing is there',
+    input({ network: null }, { want: { kind: 'absent', configCommit: 'c', heldBecause: 'not looked at' } }),
+    [],
+    'gone',
+  ],
+  [
+    'keeps an open deployment until it is known what is wanted',
+    input(served('blue', 'A', container('green', 'B')), {
+      want: { kind: 'unknown', message: 'not read yet' },
+      memory: memory({ open: open('B') }),
+    }),
+    [],
+    'live',
+  ],
+  [
     'pulls an image before it can tell the revision',
     input(
       { network },

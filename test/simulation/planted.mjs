@@ -142,18 +142,6 @@ const bugs = [
     to: 'if (holder !== null && !holder.ours) await (runtime as unknown as { remove(id: string): Promise<void> }).remove(holder.id).catch(() => undefined);',
   },
   {
-    name: 'ignores a newer commit during a pass',
-    file: 'src/work-queue.ts',
-    from: '      item.again = true;\n      return true;',
-    to: '      return true;',
-  },
-  {
-    name: 'does not look again after a failed pass',
-    file: 'src/controller.ts',
-    from: "    this.#timers.set(project, delay, 'fault');",
-    to: '',
-  },
-  {
     name: 'never hears of the engine again after an outage',
     file: 'src/controller.ts',
     from: '    while (!signal.aborted) {\n      try {\n        const engine',

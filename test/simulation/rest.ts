@@ -99,6 +99,8 @@ function checkProject(world: World, project: Project): void {
   const upstream = router.upstream(name);
   const live = upstream === null ? null : engine.at(upstream.split(':')[0] as string);
   if (isSound(world, project)) {
+    // A domain that moves waits for a partner that cannot become live, also with a first route.
+    if (live === null && stand?.state === 'progressing' && !areAllSound(world)) return;
     if (live === null)
       return effects.violate(`Q1 ${name} is not served (${stand?.state}: ${stand?.message})`);
     const app = project.source.kind === 'git' ? git.apps.get(project.source.repo) : undefined;

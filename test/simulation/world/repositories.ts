@@ -55,7 +55,7 @@ export class GitState {
 
   moveConfig(commit: string): void {
     this.tip = commit;
-    this.effects.remember(`== config ${commit.slice(0, 7)}`);
+    this.effects.remember(`== config ${commit.slice(0, 7)} (${this.commits.get(commit)?.size} files)`);
     for (const watcher of [...this.configWatchers]) watcher();
   }
 
