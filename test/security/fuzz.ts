@@ -3,7 +3,7 @@
  * finding is printed in base64, to become a case in `corpus.ts`; then the status is 1. The input in hand
  * stands in `pointsman-fuzz-<pid>.bin` in the folder for temporary files, for one that ends the process.
  */
-import { closeSync, openSync, writeSync, ftruncateSync } from 'node:fs';
+import { closeSync, openSync, writeSync, ftruncateSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -23,7 +23,8 @@ if (chosen.length === 0 || !(seconds > 0) || !Number.isSafeInteger(seed)) {
   );
   process.exit(2);
 }
-const file = openSync(join(tmpdir(), `pointsman-fuzz-${process.pid}.bin`), 'w', 0o600);
+const inHand = join(tmpdir(), `pointsman-fuzz-${process.pid}.bin`);
+const file = openSync(inHand, 'wx', 0o600);
 const keep = (input: Buffer): void => {
   ftruncateSync(file, 0);
   writeSync(file, input, 0, input.length, 0);
@@ -41,4 +42,5 @@ for (const target of chosen) {
     );
 }
 closeSync(file);
+rmSync(inHand);
 process.exitCode = findings > 0 ? 1 : 0;
