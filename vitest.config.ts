@@ -6,6 +6,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // No test waits this long; a busy machine does.
+          testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
           exclude: [
             'test/integration/**',

@@ -134,8 +134,17 @@ async function applySteps(steps: readonly Step[], context: PassContext): Promise
   return waiting ?? { kind: 'background' };
 }
 
-/** A deployment takes long, and everything may have changed meanwhile; a container made again is another one. */
-const looksAgain: ReadonlySet<Step['kind']> = new Set(['deploy', 'switch-back', 'close', 'recreate']);
+/**
+ * A deployment takes long, and everything may have changed meanwhile; a container made again is another
+ * one, and a switch file that is back says again what the other slot is.
+ */
+const looksAgain: ReadonlySet<Step['kind']> = new Set([
+  'deploy',
+  'switch-back',
+  'close',
+  'recreate',
+  'restore-switch',
+]);
 
 /** `close` is a record alone: a journal that takes none must not hold up repairs and the way back. */
 const upkeep: ReadonlySet<Step['kind']> = new Set([

@@ -135,10 +135,19 @@ async function clearSlot(deployment: Deployment, signal: AbortSignal): Promise<v
   if (container === null) return;
   const { live } = context.observed;
   const spec = parseSpec(container.labels.spec);
-  const wasLive = live?.record?.previous?.deployment === container.labels.deployment;
+  const record = live?.record ?? null;
+  const wasLive = record?.previous?.deployment === container.labels.deployment;
+  // A switch file that is gone, or was put back in this very pass, tells nothing.
+  const mayHaveServed = wasLive || record === null;
   const memory = context.journal.memory.project(context.project);
   const drained = memory.drained?.slot === step.slot && memory.drained.revision === container.labels.revision;
-  if (wasLive && !drained && container.state === 'running' && container.address !== null && spec !== null) {
+  if (
+    mayHaveServed &&
+    !drained &&
+    container.state === 'running' &&
+    container.address !== null &&
+    spec !== null
+  ) {
     deployment.progress(`waiting until ${step.slot} is drained`);
     context.drains.start({
       project: context.project,
