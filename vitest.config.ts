@@ -9,7 +9,13 @@ export default defineConfig({
           // No test waits this long; a busy machine does.
           testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/bench/**', 'test/simulation/**', 'node_modules/**'],
+          exclude: [
+            'test/integration/**',
+            'test/bench/**',
+            'test/simulation/**',
+            'test/security/**',
+            'node_modules/**',
+          ],
         },
       },
       {
@@ -17,6 +23,13 @@ export default defineConfig({
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'security',
+          include: ['test/security/**/*.test.ts'],
+          testTimeout: 180_000,
         },
       },
       {

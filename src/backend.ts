@@ -61,6 +61,7 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
     for (const project of [...new Set(desired.names())].sort()) {
       const deps = {
         ...adapters,
+        settings,
         journal,
         resolve: (name: string, signal: AbortSignal) => desired.resolve(name, signal),
         sitePending: () => false,

@@ -83,7 +83,10 @@ async function showObserved(view: PassView, deps: ReconcileDeps, listener: PassL
 
 export async function lookAndPlan(
   project: string,
-  deps: Pick<ReconcileDeps, 'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits' | 'sitePending'> & {
+  deps: Pick<
+    ReconcileDeps,
+    'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits' | 'sitePending' | 'settings'
+  > & {
     readonly journal: Pick<Journal, 'memory'>;
   },
   signal: AbortSignal,
@@ -95,6 +98,7 @@ export async function lookAndPlan(
     want,
     observed,
     memory: deps.journal.memory.project(project),
+    policy: deps.settings.policy,
     sitePending: deps.sitePending(project),
     recentExits: deps.recentExits(project),
     now: deps.clock.now(),

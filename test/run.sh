@@ -279,11 +279,18 @@ run_simulation() {
   if check 'planted bugs' 600 npm run --silent simulate:planted; then tail -n 1 "$work/planted-bugs.log"; fi
 }
 
+run_security() {
+  suite security 300
+  # What it executed is worth reading; a finding fails.
+  if check 'fuzzing' 120 npm run --silent fuzz -- --seconds 60; then cat "$work/fuzzing.log"; fi
+}
+
 prepare
 run_code_checks
 suite unit 600
 suite simulation 120
 run_simulation
+run_security
 section 'build'
 if check 'build' 300 npm run build; then
   run_integration

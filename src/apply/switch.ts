@@ -4,6 +4,7 @@
  * controller is asked to stop.
  */
 import { PointsmanError } from '../errors.js';
+import { policyRefusal } from '../manifest/policy.js';
 import type { Slot } from '../manifest/project.js';
 import { otherSlot } from '../manifest/project.js';
 import { parseSpec, serialiseSpec } from '../manifest/spec.js';
@@ -88,7 +89,11 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
     );
   }
   context.report({ phase: 'probing' });
-  if (container.state !== 'running') await context.runtime.start(container.id);
+  if (container.state !== 'running') {
+    const refusal = policyRefusal(context.settings.policy, identity.spec.source);
+    if (refusal !== null) throw new PointsmanError('PolicyRefused', refusal);
+    await context.runtime.start(container.id);
+  }
   const target = probeTargetOf(container);
   await untilHealthy(
     context,

@@ -2,6 +2,22 @@ import { hasImagePrefix, parseImagePrefix, parseImageReference } from './image-r
 import type { GitSource, ImageSource } from './project.js';
 import { hasRepositoryPrefix, parseRepository } from './repository.js';
 
+/** What may run on this server: allowed prefixes; an empty list allows any. */
+export interface Policy {
+  readonly sources: readonly string[];
+  readonly images: readonly string[];
+}
+
+/** Why `source` may not run here, with the mend; null when it may. */
+export function policyRefusal(policy: Policy, source: GitSource | ImageSource): string | null {
+  const [prefixes, value, setting] =
+    source.kind === 'git'
+      ? ([policy.sources, source.repo, 'policy.sources'] as const)
+      : ([policy.images, source.image, 'policy.images'] as const);
+  if (policyAllows(prefixes, source)) return null;
+  return `${value} is not allowed by ${setting} on this server: use an allowed one, or have its prefix added`;
+}
+
 /**
  * Whether `source` begins with one of `prefixes`: those of `policy.sources` for a Git source, those of
  * `policy.images` for an image. An empty list allows any. What cannot be parsed is never allowed.

@@ -15,11 +15,16 @@ import type { Project } from '../manifest/project.js';
 import { isUndecided, planDeployment } from './plan-deployment.js';
 import { planLettingGo } from './plan-letting-go.js';
 import { planKeeping } from './plan-keeping.js';
+import { withoutForbidden } from './plan-policy.js';
 import { planRemoval } from './plan-removal.js';
 import type { Plan, PlanInput, PlanState, Step } from './plan.js';
 import { crashLoopExits } from './plan.js';
 
 export function planProject(input: PlanInput): Plan {
+  return withoutForbidden(planAny(input), input);
+}
+
+function planAny(input: PlanInput): Plan {
   const { want } = input;
   switch (want.kind) {
     case 'unknown':

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.js';
+import type { Policy } from '../manifest/policy.js';
 import type { Project, Slot } from '../manifest/project.js';
 import type { Identity, Observed } from '../observe/observed.js';
 import type { Phase, ProjectMemory } from '../record/port.js';
@@ -10,6 +11,8 @@ export interface PlanInput {
   readonly want: Want;
   readonly observed: Observed;
   readonly memory: ProjectMemory;
+  /** What may start on this server. */
+  readonly policy: Policy;
   /** A site file was asked for and waits for its turn. */
   readonly sitePending: boolean;
   /** Exits of the live container within `crashWindowMs`. */

@@ -1,11 +1,11 @@
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
 import type { ErrorCode } from '../errors.js';
 import { imageKey, imageKeyOf, revision } from '../manifest/keys.js';
-import { policyAllows } from '../manifest/policy.js';
+import { policyRefusal } from '../manifest/policy.js';
+import type { Policy } from '../manifest/policy.js';
 import type { DeclaredProject, Project } from '../manifest/project.js';
 import { imageRepository } from '../runtime/labels.js';
 import type { ContainerRuntime } from '../runtime/port.js';
-import type { Settings } from '../settings/settings.js';
 import type { ResolvedSource, SourceRepository } from '../source/port.js';
 import type { SecretFiles } from './secrets.js';
 import type { Want } from './want.js';
@@ -14,7 +14,7 @@ export interface ResolveDeps {
   readonly sources: SourceRepository;
   readonly runtime: Pick<ContainerRuntime, 'image'>;
   readonly secrets: SecretFiles;
-  readonly policy: Settings['policy'];
+  readonly policy: Policy;
 }
 
 /**
@@ -45,18 +45,9 @@ function unresolved(project: Project, configCommit: string, code: ErrorCode, mes
   return { kind: 'unresolved', project, configCommit, code, message };
 }
 
-function refuseByPolicy(project: Project, policy: Settings['policy']): void {
-  const { source } = project;
-  const [prefixes, value, setting] =
-    source.kind === 'git'
-      ? ([policy.sources, source.repo, 'policy.sources'] as const)
-      : ([policy.images, source.image, 'policy.images'] as const);
-  if (prefixes.length > 0 && !policyAllows(prefixes, source)) {
-    throw new PointsmanError(
-      'PolicyRefused',
-      `${value} is not allowed by ${setting} on this server: use an allowed one, or have its prefix added`,
-    );
-  }
+function refuseByPolicy(project: Project, policy: Policy): void {
+  const refusal = policyRefusal(policy, project.source);
+  if (refusal !== null) throw new PointsmanError('PolicyRefused', refusal);
 }
 
 async function resolveRevision(

@@ -104,6 +104,12 @@ export class SecretFiles {
           `secret file ${path} has mode ${mode}, others can read it: chmod 600 ${path}`,
         );
       }
+      if (facts.uid !== 0 && facts.uid !== process.geteuid?.()) {
+        throw new PointsmanError(
+          'SecretUnreadable',
+          `secret file ${path} belongs to user ${facts.uid}, who can read and change it: chown it to root or the controller's user`,
+        );
+      }
       if (facts.size > longestSecretBytes) {
         throw new PointsmanError(
           'SecretUnreadable',

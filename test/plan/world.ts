@@ -185,6 +185,7 @@ export function input(world: World, more: Partial<PlanInput> = {}): PlanInput {
     want: want('A'),
     observed: observe(world),
     memory: noMemory,
+    policy: { sources: [], images: [] },
     sitePending: false,
     recentExits: 0,
     now,

@@ -1,7 +1,9 @@
+import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { messageOf } from '../../errors.js';
 import { fail, isAtLeast, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
+import { vulnerabilitiesOf } from './vulnerabilities.js';
 
 /** The engine's answer to one GET. */
 export interface EngineAnswer {
@@ -50,6 +52,7 @@ interface EngineInfo {
   readonly ServerVersion?: string;
   readonly OSType?: string;
   readonly LiveRestoreEnabled?: boolean;
+  readonly Warnings?: readonly string[] | null;
   readonly InitBinary?: string;
   readonly InitCommit?: { readonly ID?: string };
 }
@@ -71,7 +74,56 @@ export async function checkDocker(
     signal.throwIfAborted();
     return [unreachable(socket, error)];
   }
-  return [versionOf(info), buildKitOf(info, api), liveRestoreOf(info), initOf(info)];
+  return [
+    versionOf(info),
+    buildKitOf(info, api),
+    liveRestoreOf(info),
+    initOf(info),
+    ...(await reachOf(socket, info)),
+    ...(isAtLeast(info.ServerVersion ?? '', leastVersion)
+      ? vulnerabilitiesOf('engine', info.ServerVersion ?? '')
+      : []),
+    ...vulnerabilitiesOf('runc', await runcVersion(ask, signal)),
+  ];
+}
+
+/** The engine names runc's version among its components; what `/info` has may be a commit. */
+async function runcVersion(ask: AskEngine, signal: AbortSignal): Promise<string> {
+  try {
+    const { status, body } = await ask('/version', signal);
+    if (status !== 200) return '';
+    const { Components } = JSON.parse(body) as {
+      readonly Components?: readonly { readonly Name: string; readonly Version: string }[];
+    };
+    return Components?.find(({ Name }) => Name === 'runc')?.Version ?? '';
+  } catch {
+    signal.throwIfAborted();
+    return '';
+  }
+}
+
+/** Who may talk to the engine owns the machine. */
+async function reachOf(socket: string, { Warnings }: EngineInfo): Promise<readonly Finding[]> {
+  const open = (Warnings ?? []).filter((text) => /API is accessible on/i.test(text));
+  const findings = open.map((text) =>
+    warn(
+      'docker',
+      `whoever reaches the engine's port owns this machine: ${text.replace(/^WARNING: /, '').split('\n')[0]}`,
+      'take the tcp host out of /etc/docker/daemon.json and out of the unit of dockerd, or demand client certificates (tlsverify)',
+    ),
+  );
+  if (/^(?:tcp|http):/.test(socket)) return findings;
+  const path = socket.replace(/^unix:\/\//, '');
+  const facts = await stat(path).catch(() => null);
+  if (facts === null || (facts.mode & 0o002) === 0) return findings;
+  return [
+    ...findings,
+    warn(
+      'docker',
+      `every user of this machine may write to ${path}, and so owns it`,
+      `chmod o-rw ${path}, and let the group "docker" in alone`,
+    ),
+  ];
 }
 
 function unreachable(socket: string, error: unknown): Finding {

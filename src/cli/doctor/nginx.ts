@@ -6,6 +6,7 @@ import type { Execute } from './execute.js';
 import { fail, isAtLeast, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
 import type { Listeners } from './ports.js';
+import { vulnerabilitiesOf } from './vulnerabilities.js';
 
 const leastVersion = '1.18';
 /** What site files are made of; nginx has them unless it was built without. */
@@ -46,6 +47,7 @@ export async function checkNginxProgram(
       fail('nginx', `nginx was built without ${missing.join(', ')}`, 'install the nginx of the distribution'),
     );
   }
+  if (isAtLeast(version, leastVersion)) findings.push(...vulnerabilitiesOf('nginx', version));
   return findings;
 }
 

@@ -77,13 +77,16 @@ async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
   const found = await statOrNull(secretsDir);
   if (found === null) return [ok('permissions', `no secrets (${secretsDir} is not there)`)];
   const open: string[] = [];
+  const foreign: string[] = [];
   let count = 0;
   try {
     for (const entry of await readdir(secretsDir, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
       const path = join(entry.parentPath, entry.name);
       count += 1;
-      if (((await lstat(path)).mode & 0o077) !== 0) open.push(path);
+      const { mode, uid } = await lstat(path);
+      if ((mode & 0o077) !== 0) open.push(path);
+      if (uid !== 0 && uid !== process.geteuid?.()) foreign.push(path);
     }
   } catch {
     return [
@@ -94,9 +97,14 @@ async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
       ),
     ];
   }
-  if (open.length === 0)
+  if (open.length + foreign.length === 0)
     return [ok('permissions', `${count} secret ${count === 1 ? 'file' : 'files'}, for their owner alone`)];
-  return open.map((path) => fail('permissions', `${path} can be read by others`, `chmod 600 ${path}`));
+  return [
+    ...open.map((path) => fail('permissions', `${path} can be read by others`, `chmod 600 ${path}`)),
+    ...foreign.map((path) =>
+      fail('permissions', `${path} belongs to another user, who can change it`, `chown root ${path}`),
+    ),
+  ];
 }
 
 async function checkCredential(path: string): Promise<readonly Finding[]> {

@@ -41,7 +41,7 @@ it.each([
 
 describe('docker', () => {
   const info = {
-    ServerVersion: '20.10.24',
+    ServerVersion: '29.0.0',
     OSType: 'linux',
     LiveRestoreEnabled: true,
     InitBinary: 'docker-init',
@@ -129,12 +129,12 @@ describe('programs', () => {
       `nginx version: nginx/${version} (Ubuntu)\nconfigure arguments: --with-http_ssl_module ${more}\n`,
     );
   it.each([
-    ['is fine', nginx('1.22.1'), false, ['ok']],
+    ['is fine', nginx('1.30.2'), false, ['ok']],
     ['is too old', nginx('1.14.0'), false, ['fail']],
     ['is missing', answering(null, ''), false, ['fail']],
-    ['lacks the proxy', nginx('1.22.1', '--without-http_proxy_module'), false, ['ok', 'fail']],
-    ['lacks the real-ip module that trustedProxies needs', nginx('1.22.1'), true, ['ok', 'fail']],
-    ['has it', nginx('1.22.1', '--with-http_realip_module'), true, ['ok']],
+    ['lacks the proxy', nginx('1.30.2', '--without-http_proxy_module'), false, ['ok', 'fail']],
+    ['lacks the real-ip module that trustedProxies needs', nginx('1.30.2'), true, ['ok', 'fail']],
+    ['has it', nginx('1.30.2', '--with-http_realip_module'), true, ['ok']],
   ])('sees that nginx %s', async (_name, run, needsRealIp, expected) => {
     expect(levels(withMends(await checkNginxProgram(run, needsRealIp, never)))).toEqual(expected);
   });

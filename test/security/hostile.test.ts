@@ -1,0 +1,182 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PointsmanError } from '../../src/errors.js';
+import { createLogger } from '../../src/log.js';
+import { parseManifests } from '../../src/manifest/parse.js';
+import { Git } from '../../src/source/git.js';
+import { parseLocation } from '../../src/source/location.js';
+import { Remote } from '../../src/source/remote.js';
+import { hostileTexts } from './corpus.js';
+import { directivesOf } from './directives.js';
+
+const execute = promisify(execFile);
+const fileRounds = 200;
+const fieldRounds = 10;
+
+describe('hostile input', () => {
+  it(
+    `is a problem or harmless in every field and file, and never ends the process that reads each file ${fileRounds} times`,
+    { timeout: 240_000 },
+    async () => {
+      const script = new URL('./hostile-process.ts', import.meta.url).pathname;
+      const { stdout } = await execute(
+        process.execPath,
+        ['--import', 'tsx', script, String(fileRounds), String(fieldRounds)],
+        { maxBuffer: 1024 * 1024 },
+      );
+      const report = JSON.parse(stdout) as {
+        found: string[];
+        inputs: number;
+        fields: number;
+        parses: number;
+      };
+      process.stdout.write(stdout);
+      expect(report.found).toEqual([]);
+      expect(report.fields).toBeGreaterThan(60);
+      expect(report.inputs).toBeGreaterThan(5_000);
+    },
+  );
+
+  it('in one document leaves the others alone', () => {
+    const good = (name: string): string =>
+      `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
+    for (const text of hostileTexts) {
+      const bad = good('bad').replace('https://git.example.com/a.git', JSON.stringify(`${text}\u0001`));
+      const { projects, problems } = parseManifests(
+        'projects/a.yaml',
+        Buffer.from(`${good('one')}---\n${bad}---\n${good('two')}`),
+      );
+      if (bad.length > 60_000) continue;
+      expect(projects.map(({ project }) => project.name)).toEqual(['one', 'two']);
+      expect(problems.length).toBeGreaterThan(0);
+    }
+  });
+
+  it('as the name of a file stays text in problems', () => {
+    for (const text of hostileTexts) {
+      const { problems } = parseManifests(text, Buffer.from('name: 1'));
+      expect(problems.length).toBeGreaterThan(0);
+      for (const { file } of problems) expect(file).toBe(text);
+    }
+  });
+
+  it('stays one JSON line in the log', () => {
+    for (const text of hostileTexts) {
+      const output = new PassThrough();
+      const log = createLogger({ level: 'info', pretty: false, colour: false, output });
+      log.warn({ project: text, error: text, [text]: text }, text);
+      log.child({ project: text }).error(new PointsmanError('BuildFailed', text));
+      const lines = String(output.read()).split('\n');
+      expect(lines).toHaveLength(3);
+      for (const line of lines.slice(0, 2)) expect(() => JSON.parse(line) as unknown).not.toThrow();
+    }
+  });
+});
+
+describe('directivesOf', () => {
+  it('sees what would be injected', () => {
+    expect(directivesOf('server_name a; return 200 "x;y{";\n# b c;\nlocation / { deny all; }')).toEqual([
+      'server_name',
+      'return',
+      'location',
+      'deny',
+    ]);
+  });
+});
+
+describe('the git program', () => {
+  let folder: string;
+  let path: string | undefined;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'pointsman-git-'));
+    path = process.env['PATH'];
+    // It records what it was started with, and fails.
+    const program = `#!${process.execPath}
+const { writeFileSync } = require('node:fs');
+writeFileSync(${JSON.stringify(folder)} + '/call-' + process.pid + '.json', JSON.stringify({ argv: process.argv.slice(2), env: process.env }));
+process.exit(128);
+`;
+    await writeFile(join(folder, 'git'), program);
+    await chmod(join(folder, 'git'), 0o755);
+    process.env['PATH'] = `${folder}:${path}`;
+  });
+
+  afterEach(async () => {
+    process.env['PATH'] = path;
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function calls(): Promise<
+    readonly { readonly argv: string[]; readonly env: Record<string, string> }[]
+  > {
+    const names = (await readdir(folder)).filter((name) => name.startsWith('call-'));
+    const found = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+    for (const name of names) await rm(join(folder, name));
+    return found.map((text) => JSON.parse(text) as { argv: string[]; env: Record<string, string> });
+  }
+
+  it('gets a hostile address after "--" as one argument or not at all, in a clean environment', async () => {
+    const poison = {
+      GIT_SSH_COMMAND: 'id',
+      GIT_EXTERNAL_DIFF: 'id',
+      GIT_DIR: '/etc',
+      LD_PRELOAD: '/tmp/x.so',
+      CANARY: 'c',
+    };
+    Object.assign(process.env, poison);
+    let asked = 0;
+    let refused = 0;
+    try {
+      const git = new Git({ folder: join(folder, 'home') });
+      for (const text of [
+        ...hostileTexts.filter(({ length }) => length < 1_000),
+        'https://git.example.com/a;b$(id).git',
+      ]) {
+        for (const address of [
+          text,
+          `https://git.example.com/${text}`,
+          `git@git.example.com:${text}`,
+          `/srv/${text}`,
+        ]) {
+          let location;
+          try {
+            location = parseLocation(address);
+          } catch (error) {
+            expect(error).toBeInstanceOf(PointsmanError);
+            refused += 1;
+            continue;
+          }
+          if (asked >= 60) continue;
+          asked += 1;
+          await expect(
+            new Remote({ git, location, credential: null }).list('all', AbortSignal.timeout(30_000)),
+          ).rejects.toBeInstanceOf(PointsmanError);
+          const [call] = await calls();
+          expect(call).toBeDefined();
+          const { argv, env } = call as { argv: string[]; env: Record<string, string> };
+          expect(argv.slice(argv.indexOf('ls-remote'))).toEqual([
+            'ls-remote',
+            '--symref',
+            '--',
+            location.url,
+          ]);
+          expect(location.url).toMatch(/^(https?:\/\/|ssh:\/\/|\/|[^-/:][^/:]*:)/);
+          for (const [name, value] of Object.entries(poison)) expect(env[name]).not.toBe(value);
+          expect(env['GIT_ALLOW_PROTOCOL']).toBe('http:https:ssh:file');
+          expect(env['GIT_TERMINAL_PROMPT']).toBe('0');
+        }
+      }
+    } finally {
+      for (const name of Object.keys(poison)) Reflect.deleteProperty(process.env, name);
+    }
+    process.stdout.write(`fake git: ${asked} addresses asked, ${refused} refused\n`);
+    expect(asked).toBeGreaterThan(10);
+    expect(refused).toBeGreaterThan(50);
+  });
+});
