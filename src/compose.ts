@@ -20,7 +20,6 @@ import { messageOf } from './errors.js';
 import { dropTemporaries } from './files.js';
 import type { Logger } from './log.js';
 import { assembleDesired } from './manifest/assemble.js';
-import type { ParsedFile } from './manifest/parse.js';
 import type { LiveClaims } from './manifest/assemble.js';
 import { parseManifests, unreadableFile } from './manifest/parse.js';
 import type { ProgressEvent } from './cli/progress.js';
@@ -35,7 +34,6 @@ import type { Router } from './router/port.js';
 import { DockerRuntime } from './runtime/docker-runtime.js';
 import type { ContainerRuntime } from './runtime/port.js';
 import type { Settings } from './settings/settings.js';
-import type { ConfigRepositoryDeps } from './source/config-repository.js';
 import { GitConfigRepository } from './source/config-repository.js';
 import { MirrorStore } from './source/mirror-store.js';
 import type { ConfigRepository, SourceRepository } from './source/port.js';
@@ -91,34 +89,13 @@ export function makeAdapters(settings: Settings, log: Logger): Adapters {
   const runtime = new DockerRuntime({ settings, log, clock });
   const router = new NginxRouter({ settings, clock, log });
   const mirrors = new MirrorStore(settings);
-  let live: LiveClaims = { names: new Map(), domains: new Map() };
-  const assemble: ConfigRepositoryDeps<ParsedFile>['assemble'] = (commit, files, extraProblems) =>
-    assembleDesired(
-      commit,
-      [...files, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))],
-      {
-        baseDomain: settings.nginx.baseDomain,
-        live,
-      },
-    );
-  const config = new GitConfigRepository({ settings, mirrors, log, parse: parseManifests, assemble });
+  const config = configRepository(settings, router, mirrors, log);
   const sources = new GitSourceRepository({ settings, mirrors, clock, log });
-  const withClaims: ConfigRepository = {
-    async sync(signal) {
-      live = await liveClaims(router);
-      return config.sync(signal);
-    },
-    async readAt(commit, signal) {
-      live = await liveClaims(router);
-      return config.readAt(commit, signal);
-    },
-    watch: (onChange) => config.watch(onChange),
-  };
   return {
     clock,
     runtime,
     router,
-    config: withClaims,
+    config,
     sources,
     secrets: new SecretFiles(settings.secrets.dir),
     prober: networkProber,
@@ -129,6 +106,27 @@ export function makeAdapters(settings: Settings, log: Logger): Adapters {
       await router.close();
     },
   };
+}
+
+/** The config repository over Git mirrors; what is live keeps its domains. Nothing is contacted yet. */
+export function configRepository(
+  settings: Pick<Settings, 'configRepo' | 'nginx'>,
+  router: Pick<Router, 'sites'>,
+  mirrors: MirrorStore,
+  log: Logger,
+): ConfigRepository {
+  return new GitConfigRepository({
+    settings,
+    mirrors,
+    log,
+    parse: parseManifests,
+    assemble: async (commit, files, extraProblems) =>
+      assembleDesired(
+        commit,
+        [...files, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))],
+        { baseDomain: settings.nginx.baseDomain, live: await liveClaims(router) },
+      ),
+  });
 }
 
 /** Who serves which domain now, for "the one already live keeps it". */

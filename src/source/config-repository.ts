@@ -17,7 +17,11 @@ export interface ConfigRepositoryDeps<P> {
   /** Pure: one file to whatever `assemble` takes. Called once per path and content. */
   readonly parse: (file: string, bytes: Uint8Array) => P;
   /** Files of one commit to the desired state; `extraProblems` are of entries that could not be parsed at all. */
-  readonly assemble: (commit: string, files: readonly P[], extraProblems: readonly Problem[]) => DesiredState;
+  readonly assemble: (
+    commit: string,
+    files: readonly P[],
+    extraProblems: readonly Problem[],
+  ) => DesiredState | Promise<DesiredState>;
   /** Reads the mirror's objects. For tests that count; default: isomorphic-git on the mirror. */
   readonly openObjects?: (mirror: Mirror, signal: AbortSignal) => ObjectStore;
 }
@@ -169,7 +173,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
         cache: this.#cache,
       }),
     );
-    return { desired: holdRemovals(assemble(commit, files, problems), problems), cache };
+    return { desired: holdRemovals(await assemble(commit, files, problems), problems), cache };
   }
 
   /** Lets go of older commits from time to time. A failure costs disk space alone. */

@@ -50,19 +50,21 @@ export async function readManifestTree<P>(
   await walk.start(commit, folder);
   const unread = walk.files.filter(({ file, oid }) => !cache.parsed.has(cacheKey(file, oid)));
   const sizes = await objects.sizes([...new Set(unread.map(({ oid }) => oid))]);
-  const parsed = new Map<string, P>();
+  const parsed = await parseUnread(unread, sizes, objects, parse);
   const files: P[] = [];
   const problems = [...walk.problems];
   for (const { file, oid } of walk.files) {
     const key = cacheKey(file, oid);
-    const size = sizes.get(oid) ?? 0;
-    if (!cache.parsed.has(key) && size > longestManifest) {
+    const value = cache.parsed.get(key) ?? parsed.get(key);
+    if (value === undefined) {
       problems.push(
-        problem(file, `the file has ${size} bytes, a manifest at most ${longestManifest}; split it`),
+        problem(
+          file,
+          `the file has ${sizes.get(oid) ?? 0} bytes, a manifest at most ${longestManifest}; split it`,
+        ),
       );
       continue;
     }
-    const value = cache.parsed.get(key) ?? parse(file, await objects.blob(oid));
     parsed.set(key, value);
     files.push(value);
   }
@@ -75,6 +77,23 @@ export async function readManifestTree<P>(
     );
   }
   return { files, problems, cache: { trees: walk.trees, parsed } };
+}
+
+/** By path and blob id; what is too long stays unread. */
+async function parseUnread<P>(
+  unread: readonly FoundFile[],
+  sizes: ReadonlyMap<string, number>,
+  objects: ObjectStore,
+  parse: (file: string, bytes: Uint8Array) => P,
+): Promise<Map<string, P>> {
+  const files = new Map<string, string[]>();
+  for (const { file, oid } of unread) files.set(oid, [...(files.get(oid) ?? []), file]);
+  const parsed = new Map<string, P>();
+  const short = new Map([...sizes].filter(([, size]) => size <= longestManifest));
+  for await (const [oid, bytes] of objects.blobs(short)) {
+    for (const file of files.get(oid) ?? []) parsed.set(cacheKey(file, oid), parse(file, bytes));
+  }
+  return parsed;
 }
 
 /** Collects manifest files and problems of one commit. */

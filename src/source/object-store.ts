@@ -18,8 +18,14 @@ export interface ObjectStore {
   tree(oid: string): Promise<readonly TreeEntry[]>;
   /** Bytes of each blob, without reading them. */
   sizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  blob(oid: string): Promise<Uint8Array>;
+  /** Each blob with its bytes, in order, of those that `sizes` names. */
+  blobs(sizes: ReadonlyMap<string, number>): AsyncIterable<readonly [oid: string, bytes: Uint8Array]>;
 }
+
+/** Up to so many blobs are read in process; more through one `git cat-file`, which is far quicker at that. */
+const fewBlobs = 16;
+/** What one `git cat-file` is asked for, bytes. */
+const batchBytes = 16 * 1024 * 1024;
 
 /** Reads a mirror in process. Packs that were opened stay in memory as long as the store is held. */
 export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
@@ -48,7 +54,25 @@ export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
       if (entries === null) throw mirror.damage(`tree ${oid} cannot be understood`);
       return entries;
     },
-    blob: (oid) => read(oid, 'blob'),
+    async *blobs(sizes) {
+      if (sizes.size <= fewBlobs) {
+        for (const oid of sizes.keys()) yield [oid, await read(oid, 'blob')];
+        return;
+      }
+      for (const batch of batches(sizes)) {
+        const { stdout } = await mirror.run(['cat-file', '--batch'], signal, `${batch.join('\n')}\n`);
+        let start = 0;
+        for (const oid of batch) {
+          const header = `${oid} blob ${sizes.get(oid) ?? 0}\n`;
+          const from = start + header.length;
+          const end = from + (sizes.get(oid) ?? 0);
+          if (end >= stdout.length || stdout.toString('latin1', start, from) !== header)
+            throw mirror.damage(`blob ${oid} cannot be read`);
+          yield [oid, stdout.subarray(from, end)];
+          start = end + 1;
+        }
+      }
+    },
     async sizes(oids) {
       if (oids.length === 0) return new Map();
       const result = await mirror.run(['cat-file', '--batch-check'], signal, `${oids.join('\n')}\n`);
@@ -62,6 +86,21 @@ export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
       return sizes;
     },
   };
+}
+
+function* batches(sizes: ReadonlyMap<string, number>): Iterable<readonly string[]> {
+  let batch: string[] = [];
+  let bytes = 0;
+  for (const [oid, size] of sizes) {
+    if (batch.length > 0 && bytes + size > batchBytes) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(oid);
+    bytes += size;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /**

@@ -95,9 +95,9 @@ function openConfig(url: string, options: ConfigOptions = {}) {
 function counting(store: ObjectStore, reads: { blobs: number; trees: number }): ObjectStore {
   return {
     ...store,
-    blob: (oid) => {
-      reads.blobs += 1;
-      return store.blob(oid);
+    blobs: (sizes) => {
+      reads.blobs += sizes.size;
+      return store.blobs(sizes);
     },
     tree: (oid) => {
       reads.trees += 1;

@@ -19,9 +19,11 @@ function store(
       return (trees[oid] ?? []).map(([mode, name, child]): TreeEntry => ({ mode, name, oid: child }));
     },
     sizes: async (oids) => new Map(oids.map((oid) => [oid, sizes[oid] ?? 1])),
-    blob: async (oid) => {
-      reads.push(`blob ${oid}`);
-      return Buffer.from(oid);
+    async *blobs(wanted) {
+      for (const oid of wanted.keys()) {
+        reads.push(`blob ${oid}`);
+        yield [oid, Buffer.from(oid)];
+      }
     },
   };
   return { objects, reads };
