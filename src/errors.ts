@@ -95,6 +95,7 @@ export function messageOf(error: unknown): string {
 
 /** Takes user and password out of every URL in `text`. */
 export function redact(text: string): string {
+  // Most text has none, and is looked at for every line of log and status.
   if (!text.includes('://')) return text;
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1');
 }

@@ -15,6 +15,11 @@ import type { Settings } from './settings/settings.js';
 
 /** A status older than this is written again (SPEC section 7: at least every 10 s). */
 const heartbeatMs = 8_000;
+/**
+ * After a write, so many times as long as it took nothing is written, but at most a second: with many
+ * projects, changes that follow each other share a write instead of waiting for each other's.
+ */
+const pacing = { times: 4, mostMs: 1_000 };
 
 interface Entry {
   view: PassView | null;
@@ -22,6 +27,8 @@ interface Entry {
   /** When `phase` was last null, by the monotonic clock. */
   busySince: number;
   fault: ProjectStatusInput['fault'];
+  /** Its part of the file, and what that was made of. */
+  shown: { readonly from: readonly unknown[]; readonly status: ProjectStatus | null } | null;
 }
 
 export interface StatusDeps {
@@ -46,6 +53,9 @@ export class StatusKeeper implements PassListener {
   #state: 'running' | 'stopped' = 'running';
   #writing: Promise<void> | null = null;
   #dirty = false;
+  /** By the monotonic clock. */
+  #nextWriteAt = 0;
+  #writeNow: () => void = () => undefined;
   #cancelHeartbeat: () => void = () => undefined;
 
   constructor(private readonly deps: StatusDeps) {
@@ -129,28 +139,51 @@ export class StatusKeeper implements PassListener {
     this.#cancelHeartbeat();
     this.#state = 'stopped';
     this.touch();
+    this.#writeNow();
     await this.#writing;
   }
 
   #entry(project: string): Entry {
-    const entry = this.#entries.get(project) ?? { view: null, phase: null, busySince: 0, fault: null };
+    const entry = this.#entries.get(project) ?? {
+      view: null,
+      phase: null,
+      busySince: 0,
+      fault: null,
+      shown: null,
+    };
     this.#entries.set(project, entry);
     return entry;
   }
 
   async #write(): Promise<void> {
-    // Lets everything that changed in this turn share one write.
-    await new Promise<void>((resolve) => void this.deps.clock.timer(0, resolve));
     while (this.#dirty) {
+      await this.#turnToWrite();
       this.#dirty = false;
+      const startedAt = this.deps.clock.monotonic();
       try {
         await writeStatus(this.deps.settings.stateDir, this.#status());
       } catch (error) {
         this.deps.log.error({ error: messageOf(error) }, 'status cannot be written');
       }
+      const endedAt = this.deps.clock.monotonic();
+      this.#nextWriteAt = endedAt + Math.min(pacing.times * (endedAt - startedAt), pacing.mostMs);
     }
     // In the same turn as the last look at `#dirty`: a later change would find nobody to write it.
     this.#writing = null;
+  }
+
+  /** Lets at least everything that changed in this turn share one write. */
+  async #turnToWrite(): Promise<void> {
+    const { clock } = this.deps;
+    const pause = this.#state === 'stopped' ? 0 : Math.max(0, this.#nextWriteAt - clock.monotonic());
+    await new Promise<void>((resolve) => {
+      const cancel = clock.timer(pause, resolve);
+      this.#writeNow = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#writeNow = () => undefined;
   }
 
   #beat(): void {
@@ -199,15 +232,23 @@ export class StatusKeeper implements PassListener {
   #projectStatus(name: string, entry: Entry): ProjectStatus | null {
     if (entry.view === null) return null;
     const { input, plan, waiting } = entry.view;
-    return projectStatus({
-      input: { ...input, memory: this.deps.journal.memory.project(name) },
+    const { phase, fault, shown } = entry;
+    const memory = this.deps.journal.memory.project(name);
+    const drain = this.#drains?.state(name) ?? null;
+    const from = [entry.view, phase, fault, memory, drain?.slot, drain?.inFlight];
+    if (shown?.from.every((part, index) => part === from[index]) === true) return shown.status;
+    const publicPort = publicPortOf(this.deps.settings.nginx.listen);
+    const status = projectStatus({
+      input: { ...input, memory },
       plan,
       waiting,
-      phase: entry.phase,
-      drain: this.#drains?.state(name) ?? null,
-      fault: entry.fault,
-      publicPort: publicPortOf(this.deps.settings.nginx.listen),
+      phase,
+      drain,
+      fault,
+      publicPort,
     });
+    entry.shown = { from, status };
+    return status;
   }
 
   #problems(): Status['problems'] {

@@ -7,7 +7,7 @@ import type { Clock } from '../clock.js';
 import { messageOf, redact } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { loadSchema } from '../schemas.js';
-import type { Status } from './status.generated.js';
+import type { ProjectStatus, Status } from './status.generated.js';
 
 /** Older than this, a status says nothing about now: the controller writes at least every 10 s. */
 export const staleAfterMs = 30_000;
@@ -22,10 +22,25 @@ export function statusFile(stateDir: string): string {
  * @throws what the file system says
  */
 export async function writeStatus(stateDir: string, status: Status): Promise<void> {
-  const text = JSON.stringify(status, (_key, value: unknown) =>
-    typeof value === 'string' ? redact(value) : value,
-  );
-  await replaceFile(statusFile(stateDir), `${text}\n`, 0o640);
+  const { projects, ...head } = status;
+  const entries = Object.entries(projects).map(([name, each]) => `${JSON.stringify(name)}:${textOf(each)}`);
+  const text = `${redacted(head).slice(0, -1)},"projects":{${entries.join(',')}}}\n`;
+  await replaceFile(statusFile(stateDir), text, 0o640);
+}
+
+/** Most projects are the same objects at every write. */
+const texts = new WeakMap<ProjectStatus, string>();
+
+function textOf(project: ProjectStatus): string {
+  const known = texts.get(project);
+  if (known !== undefined) return known;
+  const text = redacted(project);
+  texts.set(project, text);
+  return text;
+}
+
+function redacted(value: object): string {
+  return JSON.stringify(value, (_key, each: unknown) => (typeof each === 'string' ? redact(each) : each));
 }
 
 export type StatusReading =
