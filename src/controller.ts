@@ -334,7 +334,7 @@ export class Controller {
         await recordIfPossible(this.#deps, { type: 'sync', ...changed.newCommit });
       // Before the look at what may go: that asks the engine for everything there is, and a deployment need not wait for it.
       this.#triggerDesired(changed.projects.filter((project) => desired.knows(project)));
-      await this.#lookForRemovals();
+      if (!desired.areRemovalsPlanned) await this.#lookForRemovals();
       this.#apply.routes.reconsider();
       // After it: a deployment of theirs that is in hand is to be cancelled before there is something to hold.
       this.#triggerDesired(changed.projects.filter((project) => !desired.knows(project)));
@@ -368,7 +368,8 @@ export class Controller {
   #remembered(existing: readonly string[]): readonly string[] {
     const { desired, journal } = this.#deps;
     if (desired.commit === null) return [];
-    return journal.memory.projects().filter((name) => !existing.includes(name) && !desired.knows(name));
+    const there = new Set(existing);
+    return journal.memory.projects().filter((name) => !there.has(name) && !desired.knows(name));
   }
 
   async #fullLook(): Promise<void> {

@@ -77,6 +77,11 @@ export class DesiredProjects {
     return this.#state?.projects.has(project) === true || this.#state?.invalid.has(project) === true;
   }
 
+  /** Whether `planRemovals` has seen what is wanted now. */
+  get areRemovalsPlanned(): boolean {
+    return this.#removalsKnown;
+  }
+
   /** Every project that a manifest names or that is about to go. */
   names(): readonly string[] {
     return [
