@@ -1,12 +1,14 @@
 /** `npm run bench [-- NAME...] [--short]`: runs benchmarks one after the other; status 1 when one failed. */
 import { Command } from 'commander';
 import type { Benchmark, Form } from './benchmark.js';
+import { build } from './build.js';
 import { commitToLive } from './commit-to-live.js';
+import { fleet } from './fleet.js';
 import { describeMachine, printed, writeResult, type Machine } from './report.js';
 import { rollback } from './rollback.js';
 import { swap } from './swap.js';
 
-const benchmarks: readonly Benchmark[] = [swap, commitToLive, rollback];
+const benchmarks: readonly Benchmark[] = [swap, commitToLive, rollback, fleet, build];
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 

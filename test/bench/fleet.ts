@@ -1,0 +1,146 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Settings } from '../../src/settings/settings.js';
+import type { Benchmark, Form, Goal, Result } from './benchmark.js';
+import type { Figures, Order } from './fleet/child.js';
+import { createFleet } from './fleet/repository.js';
+import { measureSites } from './fleet/sites.js';
+import { median, rounded } from './numbers.js';
+
+const sizes: Readonly<Record<Form, readonly number[]>> = { full: [100, 1_000, 10_000], short: [100, 1_000] };
+const idleMs: Readonly<Record<Form, number>> = { full: 60_000, short: 5_000 };
+const rounds: Readonly<Record<Form, number>> = { full: 9, short: 3 };
+
+interface Measured {
+  readonly size: number;
+  readonly figures: Figures;
+  readonly cold: readonly number[];
+  readonly floor: readonly number[];
+}
+
+/** Cost against size: real Git, manifests, keys, planner, queue, status and journal; engine and router in memory. */
+export const fleet: Benchmark = {
+  name: 'fleet',
+  shows: 'what a pass, a poll and a change cost with 100 to 10,000 projects',
+  async run(form, say) {
+    const measured: Measured[] = [];
+    for (const size of sizes[form]) {
+      say(`${size} projects`);
+      measured.push(await measureSize(size, form));
+    }
+    return judge(measured, await measureSites(form, say));
+  },
+};
+
+async function measureSize(size: number, form: Form): Promise<Measured> {
+  const folder = await mkdtemp(join(tmpdir(), 'pointsman-fleet-'));
+  try {
+    const url = await createFleet(join(folder, 'config.git'), size);
+    const settings = settingsOf(folder, url);
+    const order = { settings, size, idleMs: idleMs[form], rounds: rounds[form] };
+    const figures = await inChild({ ...order, kind: 'controller' });
+    const cold: number[] = [];
+    const floor: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      floor.push(...((await inChild({ ...order, kind: 'floor' })).ms['floor'] ?? []));
+      cold.push(...((await inChild({ ...order, kind: 'cold' })).ms['cold'] ?? []));
+    }
+    return { size, figures, cold, floor };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A process of its own, so that neither memory nor compiled code of another measurement counts. */
+async function inChild(order: Order): Promise<Figures> {
+  const child = fork(fileURLToPath(new URL('fleet/child.ts', import.meta.url)), [JSON.stringify(order)]);
+  const answer = new Promise<Figures>((resolve, reject) => {
+    child.once('message', (figures) => resolve(figures as Figures));
+    child.once('exit', (code) => reject(new Error(`a fleet of ${order.size} ended with ${code}`)));
+  });
+  const figures = await answer;
+  if (child.exitCode === null) await once(child, 'exit');
+  return figures;
+}
+
+function settingsOf(folder: string, url: string): Settings {
+  const stateDir = join(folder, 'state');
+  return {
+    instance: 'bench',
+    configRepo: { url, branch: 'main', path: '.', intervalMs: 10_000, credential: null },
+    credentials: [],
+    stateDir,
+    docker: { socket: join(folder, 'none.sock'), addressPool: '10.200.0.0/13' },
+    nginx: {
+      mode: 'managed',
+      listen: ['127.0.0.1:8080'],
+      confDir: join(folder, 'conf.d'),
+      verify: '127.0.0.1:8081',
+      baseDomain: 'localhost',
+      trustedProxies: [],
+    },
+    concurrency: { builds: 2, deployments: 4 },
+    retries: { attempts: 3, backoffMs: 1_000, maxBackoffMs: 60_000 },
+    images: { keep: 3 },
+    prune: { maxShare: 0.5 },
+    secrets: { dir: join(folder, 'secrets') },
+    policy: { sources: [], images: [] },
+    log: { level: 'error' },
+  };
+}
+
+function judge(measured: readonly Measured[], sites: Result): Result {
+  const samples: Record<string, readonly number[]> = {};
+  const counts: Record<string, number> = {};
+  for (const { size, figures, cold, floor } of measured) {
+    for (const [name, values] of Object.entries(figures.ms)) samples[`${name}, ${size} (ms)`] = values;
+    samples[`cold start, ${size} (ms)`] = cold;
+    samples[`git cat-file and YAML, ${size} (ms)`] = floor;
+    samples[`resident, ${size} (MiB)`] = [figures.residentMiB];
+    samples[`idle CPU, ${size} (% of a core)`] = [figures.idlePercent];
+    counts[`effects of a fleet at rest, ${size}`] = figures.idleEffects;
+  }
+  const mustBeZero = [...Object.keys(counts), ...sites.mustBeZero];
+  const goals = [...goalsOf(measured), ...sites.goals];
+  return {
+    samples: { ...samples, ...sites.samples },
+    counts: { ...counts, ...sites.counts },
+    mustBeZero,
+    ratios: Object.fromEntries(goals.map(({ name, value }) => [name, rounded(value)])),
+    goals,
+    notes: [
+      'cold start: a controller that starts again, its mirror at hand, until the desired state is known; memory and CPU of a process that runs the sources through tsx',
+    ],
+  };
+}
+
+function goalsOf(measured: readonly Measured[]): readonly Goal[] {
+  const [least] = measured;
+  const most = measured.at(-1);
+  if (least === undefined || most === undefined) return [];
+  const middle = ({ figures }: Measured, name: string): number => median(figures.ms[name] ?? []);
+  const thousand = measured.find(({ size }) => size === 1_000) ?? most;
+  return [
+    {
+      name: `one changed manifest, ${most.size} ÷ ${least.size}`,
+      value: middle(most, 'manifest') / middle(least, 'manifest'),
+      atMost: 2,
+    },
+    {
+      name: `idle poll ÷ one ref read, ${most.size}`,
+      value: middle(most, 'poll') / middle(most, 'one ref read'),
+      atMost: 1,
+    },
+    { name: 'idle CPU, 1000 (% of a core)', value: thousand.figures.idlePercent, atMost: 0.5 },
+    { name: `resident, ${most.size} (MB)`, value: most.figures.residentMiB * 1.048_576, atMost: 250 },
+    {
+      name: `cold start ÷ git cat-file and YAML, ${most.size}`,
+      value: median(most.cold) / median(most.floor),
+      atMost: 2,
+    },
+  ];
+}
