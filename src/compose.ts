@@ -21,6 +21,7 @@ import { dropTemporaries } from './files.js';
 import type { Logger } from './log.js';
 import { assembleDesired } from './manifest/assemble.js';
 import type { LiveClaims } from './manifest/assemble.js';
+import type { ParsedFile } from './manifest/parse.js';
 import { parseManifests, unreadableFile } from './manifest/parse.js';
 import type { ProgressEvent } from './cli/progress.js';
 import { serveControl } from './record/control.js';
@@ -102,6 +103,7 @@ export function makeAdapters(settings: Settings, log: Logger): Adapters {
     deploymentLogs: new DeploymentLogs(settings.stateDir),
     lock: (name) => acquireLock(name, settings.stateDir),
     async close() {
+      await config.close();
       await sources.close();
       await router.close();
     },
@@ -114,7 +116,7 @@ export function configRepository(
   router: Pick<Router, 'sites'>,
   mirrors: MirrorStore,
   log: Logger,
-): ConfigRepository {
+): GitConfigRepository<ParsedFile> {
   return new GitConfigRepository({
     settings,
     mirrors,

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
 import type { DesiredState, Problem } from '../manifest/project.js';
 import type { Settings } from '../settings/settings.js';
+import { looseRef } from './local-refs.js';
 import { emptyManifestTree, readManifestTree, type ManifestTreeCache } from './manifest-tree.js';
 import type { Mirror } from './mirror.js';
 import type { MirrorStore } from './mirror-store.js';
@@ -56,7 +57,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   }
 
   async sync(signal: AbortSignal): Promise<ConfigSnapshot> {
-    return this.#inTurn(async () => {
+    const snapshot = this.#inTurn(async () => {
       signal.throwIfAborted();
       try {
         await this.#watch?.refresh();
@@ -73,6 +74,11 @@ export class GitConfigRepository<P> implements ConfigRepository {
         return { desired: this.#desired, error: { code, message: messageOf(error) } };
       }
     });
+    // What was read may be acted on before it is noted.
+    this.#turn = snapshot
+      .then(({ error }) => (error === null ? this.#remember(signal) : undefined))
+      .catch(() => undefined);
+    return snapshot;
   }
 
   async readAt(commit: string, signal: AbortSignal): Promise<DesiredState> {
@@ -91,6 +97,11 @@ export class GitConfigRepository<P> implements ConfigRepository {
     };
   }
 
+  /** Resolves when the last look has noted what it read. Later looks are fine. */
+  async close(): Promise<void> {
+    await this.#turn;
+  }
+
   async #advance(signal: AbortSignal): Promise<void> {
     let tip: string;
     try {
@@ -100,11 +111,22 @@ export class GitConfigRepository<P> implements ConfigRepository {
       throw error;
     }
     if (tip !== this.#desired?.commit) await this.#take(tip, signal);
+  }
+
+  /** Notes what was read, for a restart with the remote down. A failure is made good by the next look. */
+  async #remember(signal: AbortSignal): Promise<void> {
+    const commit = this.#desired?.commit;
     const { generation } = this.#mirror;
-    if (tip === this.#recorded?.commit && generation === this.#recorded.generation) return;
-    await this.#mirror.record(this.#ref, tip, signal);
-    this.#recorded = { commit: tip, generation: this.#mirror.generation };
-    await this.#tidy(tip, signal);
+    if (commit === undefined) return;
+    if (commit === this.#recorded?.commit && generation === this.#recorded.generation) return;
+    try {
+      await this.#mirror.record(this.#ref, commit, signal);
+      this.#recorded = { commit, generation: this.#mirror.generation };
+      await this.#tidy(commit, signal);
+    } catch (error) {
+      if (isAbort(error, signal)) return;
+      this.#deps.log.warn({ commit, error: messageOf(error) }, 'the mirror cannot note what was read last');
+    }
   }
 
   async #take(tip: string, signal: AbortSignal): Promise<void> {
@@ -123,11 +145,14 @@ export class GitConfigRepository<P> implements ConfigRepository {
   }
 
   async #tip(signal: AbortSignal): Promise<string> {
+    const { location } = this.#mirror;
+    const loose = location.transport === 'local' ? await looseRef(location.url, this.#ref) : null;
+    if (loose !== null) return loose;
     const { refs } = await this.#mirror.list('branches', signal);
     const tip = refs.get(this.#ref);
     if (tip !== undefined) return tip;
     const { branch } = this.#deps.settings.configRepo;
-    const display = this.#mirror.location.display;
+    const { display } = location;
     if (refs.size === 0) {
       throw new PointsmanError(
         'RefMissing',

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { GitResult } from './git.js';
 
-/** `commits/<hash>` keeps a fetched commit. */
-export const commits = 'refs/pointsman/commits';
+/** `commits/<hash>` keeps a fetched commit. Under `refs/heads/` git itself refuses whatever is no commit. */
+export const commits = 'refs/heads/commits';
 /** `last/<refNameHash>` is what the ref of that name meant when it was last resolved. */
 export const last = 'refs/pointsman/last';
 /** Branches and tags of a server that hands out nothing but those. */
@@ -31,7 +31,7 @@ export async function collectMirror(
   keep: ReadonlySet<string>,
   names: ReadonlySet<string> | null,
 ): Promise<void> {
-  const listed = await run(['for-each-ref', '--format=%(refname) %(objectname)', 'refs/pointsman/']);
+  const listed = await run(['for-each-ref', '--format=%(refname) %(objectname)']);
   if (listed.code !== 0) return;
   const refs = listed.stdout
     .toString('utf8')

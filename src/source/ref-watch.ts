@@ -1,9 +1,10 @@
 import { watch, type FSWatcher } from 'chokidar';
-import { readFile, stat } from 'node:fs/promises';
-import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, isAbsolute, relative, sep } from 'node:path';
+import { refFolders } from './local-refs.js';
 
-/** Events that follow each other this closely are one change; what comes later makes one more look. */
-const coalesceMs = 5;
+/** The first event is told at once; those that follow it this closely are told together. */
+const coalesceMs = 50;
 
 /**
  * Watches the refs of a local repository: HEAD, packed refs, loose refs, reftable, of the common
@@ -17,6 +18,7 @@ export class RefWatch {
   /** Which folders on disk are watched; `` while there are none. */
   #identity = '';
   #timer: NodeJS.Timeout | null = null;
+  #changedAgain = false;
   #closed = false;
 
   constructor(path: string, onChange: () => void) {
@@ -63,31 +65,14 @@ export class RefWatch {
 
   #changed(): void {
     if (this.#closed) return;
-    this.#timer ??= setTimeout(() => {
+    this.#changedAgain = this.#timer !== null;
+    if (this.#changedAgain) return;
+    this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.onChange();
+      if (this.#changedAgain) this.#changed();
     }, coalesceMs);
+    this.onChange();
   }
-}
-
-/** The folders that hold refs: the common one first. Empty when there is no repository. */
-async function refFolders(path: string): Promise<readonly string[]> {
-  const own = await gitFolder(path);
-  if (own === null) return [];
-  const common = await readFile(join(own, 'commondir'), 'utf8').catch(() => null);
-  return common === null ? [own] : [resolve(own, common.trim()), own];
-}
-
-async function gitFolder(path: string): Promise<string | null> {
-  const dotGit = join(path, '.git');
-  const facts = await stat(dotGit).catch(() => null);
-  if (facts?.isDirectory() === true) return dotGit;
-  if (facts?.isFile() === true) {
-    const target = /^gitdir: (.+)$/m.exec(await readFile(dotGit, 'utf8').catch(() => ''))?.[1];
-    return target === undefined ? null : resolve(path, target);
-  }
-  const head = await stat(join(path, 'HEAD')).catch(() => null);
-  return head?.isFile() === true ? path : null;
 }
 
 async function identityOf(folders: readonly string[]): Promise<string> {

@@ -83,24 +83,27 @@ export class Remote {
     const broken = await this.#initialise(path, signal);
     if (broken !== null) return broken;
     const failure = await this.#fetchCommit(path, commit, ref, signal);
-    if (failure?.kind === 'local') return failure.message;
-    if (failure?.kind === 'remote') throw failure.error;
-    if (failure !== null) {
-      const { display } = this.location;
+    if (failure === null) return null;
+    if (failure.kind === 'remote') throw failure.error;
+    const { display } = this.location;
+    if (failure.kind === 'local') {
+      const type = await this.#typeOf(path, commit, signal);
+      if (type === null || type === 'commit') return failure.message;
       throw new PointsmanError(
         'CommitMissing',
-        `commit ${commit} is not in ${display}; push it, or name one that is there`,
+        `${commit} in ${display} is a ${type}, not a commit; name a commit`,
       );
     }
-    const type = await this.#git.runIn(path, ['cat-file', '-t', `${commits}/${commit}`], { signal });
-    const name = type.stdout.toString('utf8').trim();
-    if (type.code === 0 && name !== 'commit') {
-      throw new PointsmanError(
-        'CommitMissing',
-        `${commit} in ${this.location.display} is a ${name}, not a commit; name a commit`,
-      );
-    }
-    return type.code === 0 ? null : lastLine(type.stderr);
+    throw new PointsmanError(
+      'CommitMissing',
+      `commit ${commit} is not in ${display}; push it, or name one that is there`,
+    );
+  }
+
+  /** Null when the object is not here. */
+  async #typeOf(path: string, object: string, signal: AbortSignal): Promise<string | null> {
+    const { code, stdout } = await this.#git.runIn(path, ['cat-file', '-t', object], { signal });
+    return code === 0 ? stdout.toString('utf8').trim() : null;
   }
 
   /** By its hash; else by a ref that had it; else everything, with its history. */
@@ -127,8 +130,7 @@ export class Remote {
 
   /** True when `commit` is here; it is kept then. */
   async #keep(path: string, commit: string, signal: AbortSignal): Promise<boolean> {
-    const type = await this.#git.runIn(path, ['cat-file', '-t', commit], { signal });
-    if (type.code !== 0 || type.stdout.toString('utf8').trim() !== 'commit') return false;
+    if ((await this.#typeOf(path, commit, signal)) !== 'commit') return false;
     const kept = await this.#git.runIn(path, ['update-ref', `${commits}/${commit}`, commit], { signal });
     return kept.code === 0;
   }

