@@ -5,16 +5,22 @@ import { basename, dirname, join } from 'node:path';
 
 /**
  * Replaces `path` by `data`: readers see the old bytes or the new ones, never a part, and after the
- * promise resolves the new ones survive a power cut. `mode` is the new file's permissions.
+ * promise resolves the new ones survive a power cut. `mode` is the new file's permissions. Not `isDurable`
+ * is for what is written anew after a power cut anyway: it waits for no disk.
  */
-export async function replaceFile(path: string, data: string | Uint8Array, mode: number): Promise<void> {
+export async function replaceFile(
+  path: string,
+  data: string | Uint8Array,
+  mode: number,
+  isDurable = true,
+): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
     try {
       await handle.chmod(mode);
       await handle.writeFile(data);
-      await handle.sync();
+      if (isDurable) await handle.sync();
     } finally {
       await handle.close();
     }
@@ -23,7 +29,7 @@ export async function replaceFile(path: string, data: string | Uint8Array, mode:
     await unlink(temporary).catch(() => undefined);
     throw error;
   }
-  await syncFolder(dirname(path));
+  if (isDurable) await syncFolder(dirname(path));
 }
 
 /** Takes away what a `replaceFile` that was killed left in `folder`; nobody else may write there meanwhile. */

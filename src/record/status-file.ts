@@ -18,14 +18,15 @@ export function statusFile(stateDir: string): string {
 
 /**
  * Replaces the status file: a reader sees this status or the one before, complete. Readable by the
- * controller's user and group (0640). User and password are taken out of every URL.
+ * controller's user and group (0640). User and password are taken out of every URL. A power cut may
+ * take it: the next start writes it anew.
  * @throws what the file system says
  */
 export async function writeStatus(stateDir: string, status: Status): Promise<void> {
   const { projects, ...head } = status;
   const entries = Object.entries(projects).map(([name, each]) => `${JSON.stringify(name)}:${textOf(each)}`);
   const text = `${redacted(head).slice(0, -1)},"projects":{${entries.join(',')}}}\n`;
-  await replaceFile(statusFile(stateDir), text, 0o640);
+  await replaceFile(statusFile(stateDir), text, 0o640, false);
 }
 
 /** Most projects are the same objects at every write. */
