@@ -7,8 +7,11 @@ import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
 import type { ProbeResult, ProbeTarget } from './prober.js';
 
-/** The first wait between probes; doubles up to `health.interval`, so that a quick app is live quickly. */
-const firstPauseMs = 10;
+/**
+ * The wait between probes is a tenth of the time since the first one, within these and `health.interval`:
+ * an app is found healthy at most a tenth later than it is, a quick one and a slow one alike.
+ */
+const pause = { share: 0.1, leastMs: 5 };
 
 /** Where a container of ours is probed. @throws PointsmanError StartFailed when it has no address or spec */
 export function probeTargetOf(container: ContainerFacts, health?: HealthSpec): ProbeTarget {
@@ -43,21 +46,21 @@ export async function probeCandidate(
 }
 
 export async function containerOf(context: PassContext, state: DeployState): Promise<ContainerFacts> {
-  const container = (await context.runtime.containers(context.project)).find(
-    ({ id }) => id === state.container,
+  const containers = await context.runtime.containers(context.project);
+  return candidateOf(containers.find(({ id }) => id === state.container) ?? null, state);
+}
+
+/** `found` when it is the container that the deployment started. @throws PointsmanError ContainerExited */
+export function candidateOf(found: ContainerFacts | null, state: DeployState): ContainerFacts {
+  if (found !== null && found.id === state.container) return found;
+  throw new PointsmanError(
+    'ContainerExited',
+    'the container is gone: somebody removed it while it was deployed',
   );
-  if (container === undefined) {
-    throw new PointsmanError(
-      'ContainerExited',
-      'the container is gone: somebody removed it while it was deployed',
-    );
-  }
-  return container;
 }
 
 /**
- * Resolves after `health.successes` good probes in a row. The first probe goes out at once, later ones
- * after a pause that doubles from 20 ms to `health.interval`.
+ * Resolves after `health.successes` good probes in a row. The first probe goes out at once.
  * @throws PointsmanError ContainerExited at once when it exits, ProbeFailed after `withinMs`
  */
 export async function untilHealthy(
@@ -104,17 +107,21 @@ async function probeUntil(
   onProgress: (line: string) => void,
 ): Promise<void> {
   const { clock } = context;
-  const deadline = clock.monotonic() + withinMs;
-  let pauseMs = Math.min(firstPauseMs, target.health.intervalMs);
+  const startedAt = clock.monotonic();
+  const deadline = startedAt + withinMs;
   let inRow = 0;
   for (let probes = 1; ; probes += 1) {
     const result = await context.prober.probe(target, signal);
     inRow = result.ok ? inRow + 1 : 0;
     if (inRow >= target.health.successes) return;
     if (!result.ok) onProgress(result.why);
-    if (clock.monotonic() + pauseMs > deadline) throw neverHealthy(result, probes, target);
+    const now = clock.monotonic();
+    const pauseMs = Math.min(
+      Math.max(pause.leastMs, pause.share * (now - startedAt)),
+      target.health.intervalMs,
+    );
+    if (now + pauseMs > deadline) throw neverHealthy(result, probes, target);
     await clock.sleep(pauseMs, signal);
-    pauseMs = Math.min(pauseMs * 2, target.health.intervalMs);
   }
 }
 

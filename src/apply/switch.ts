@@ -9,7 +9,7 @@ import type { Slot } from '../manifest/project.js';
 import { otherSlot } from '../manifest/project.js';
 import { parseSpec, serialiseSpec } from '../manifest/spec.js';
 import { identityOf } from '../observe/observed.js';
-import type { Identity } from '../observe/observed.js';
+import type { Identity, Observed } from '../observe/observed.js';
 import { observeProject } from '../observe/observe-project.js';
 import { firstSite, sameSite } from '../plan/plan-keeping.js';
 import type { JournalEntry, SwitchCause } from '../record/port.js';
@@ -19,7 +19,7 @@ import type { Attempt, PassContext } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
 import { recordIfPossible } from './record.js';
-import { containerOf, probeTargetOf, untilHealthy } from './probe.js';
+import { candidateOf, probeTargetOf, untilHealthy } from './probe.js';
 import { logOutput } from './start.js';
 
 /** A switch takes milliseconds; a stalled nginx worker may hold it up. */
@@ -34,7 +34,8 @@ export async function switchTraffic(
   attempt: Attempt,
 ): Promise<void> {
   const { context, step } = deployment;
-  const container = await containerOf(context, state);
+  let observed = await observeProject(context.project, context);
+  const container = candidateOf(observed.containers[step.slot], state);
   if (await routeToSlot(context, step.slot, container, attempt.signal)) {
     const again = await context.prober.probe(
       probeTargetOf(container, step.target.project.health),
@@ -42,6 +43,7 @@ export async function switchTraffic(
     );
     if (!again.ok)
       throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
+    observed = await observeProject(context.project, context);
   }
   await deployment.enter('switching');
   if (!context.observed.route.present) await context.router.clearSwitch(context.project);
@@ -56,7 +58,9 @@ export async function switchTraffic(
     deployment: deployment.id,
     spec: project,
   };
-  await moveTraffic(context, step.slot, container, identity, {
+  await moveTraffic(context, observed, container, {
+    slot: step.slot,
+    identity,
     cause: step.cause,
     isRollback: step.isRollback,
   });
@@ -105,7 +109,13 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
   );
   await routeToSlot(context, slot, container, context.stopping);
   context.report({ phase: 'switching' });
-  await moveTraffic(context, slot, container, identity, { cause: 'bake-failed', isRollback: true });
+  const observed = await observeProject(context.project, context);
+  await moveTraffic(context, observed, container, {
+    slot,
+    identity,
+    cause: 'bake-failed',
+    isRollback: true,
+  });
   context.report({ phase: null });
 }
 
@@ -130,15 +140,20 @@ async function routeToSlot(
   return true;
 }
 
+/** `observed` a moment ago, with `container` in the slot that is to be live. */
 async function moveTraffic(
   context: PassContext,
-  slot: Slot,
+  { live, containers }: Observed,
   container: ContainerFacts,
-  identity: Identity,
-  how: { readonly cause: SwitchCause; readonly isRollback: boolean },
+  how: {
+    readonly slot: Slot;
+    readonly identity: Identity;
+    readonly cause: SwitchCause;
+    readonly isRollback: boolean;
+  },
 ): Promise<void> {
   const { project, journal, clock, router, runtime } = context;
-  const { live, containers } = await observeProject(project, context);
+  const { slot, identity } = how;
   const leaving = live !== null && live.slot !== slot ? live.slot : null;
   const left = containers[otherSlot(slot)];
   const { revision, configCommit, sourceCommit, deployment, image } = identity;
