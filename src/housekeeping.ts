@@ -11,18 +11,8 @@ export async function existingProjects({
   runtime,
   router,
 }: Pick<ApplyDeps, 'runtime' | 'router'>): Promise<readonly string[]> {
-  const [containers, files, networks] = await Promise.all([
-    runtime.containers(),
-    router.projects(),
-    runtime.networks(),
-  ]);
-  return [
-    ...new Set([
-      ...containers.map(({ labels }) => labels.project),
-      ...files,
-      ...networks.map(({ project }) => project),
-    ]),
-  ];
+  const [inEngine, files] = await Promise.all([runtime.projects(), router.projects()]);
+  return [...new Set([...inEngine, ...files])];
 }
 
 /** What has to be done now and then: images and mirrors that nobody needs, the key of secrets. */

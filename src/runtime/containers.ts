@@ -30,19 +30,20 @@ export class Containers {
   constructor(readonly deps: ContainersDeps) {}
 
   async list(project?: string): Promise<readonly ContainerFacts[]> {
-    const { client, instance } = this.deps;
-    const label = [
-      `${instanceLabel}=${instance}`,
-      ...(project === undefined ? [] : [`${projectLabel}=${project}`]),
-    ];
-    const found = await client.call('list the containers', (docker) =>
-      docker.listContainers({ all: true, filters: { label } }),
-    );
-    const all = await client.each(found, async ({ Id }) => {
+    const all = await this.deps.client.each(await this.#listed(project), async ({ Id }) => {
       const inspected = await this.#inspect(Id);
       return inspected === null ? null : this.#facts(inspected);
     });
     return all.filter((facts) => facts !== null);
+  }
+
+  /** Of every container that carries all labels of ours, without a look at each. */
+  async projects(): Promise<readonly string[]> {
+    const found = await this.#listed();
+    return found.flatMap(({ Labels }) => {
+      const labels = readLabels(Labels);
+      return 'malformed' in labels ? [] : [labels.project];
+    });
   }
 
   async holder(name: string): Promise<{ readonly id: string; readonly ours: boolean } | null> {
@@ -163,6 +164,17 @@ export class Containers {
       });
     }
     throw client.toError(what, new Error('its answer ended before the container did'));
+  }
+
+  #listed(project?: string): Promise<Docker.ContainerInfo[]> {
+    const { client, instance } = this.deps;
+    const label = [
+      `${instanceLabel}=${instance}`,
+      ...(project === undefined ? [] : [`${projectLabel}=${project}`]),
+    ];
+    return client.call('list the containers', (docker) =>
+      docker.listContainers({ all: true, filters: { label } }),
+    );
   }
 
   #facts(found: Docker.ContainerInspectInfo): ContainerFacts | null {

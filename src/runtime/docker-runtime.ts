@@ -74,8 +74,9 @@ export class DockerRuntime implements ContainerRuntime {
     return this.#networks.find(project);
   }
 
-  networks(): Promise<readonly NetworkFacts[]> {
-    return this.#networks.list();
+  async projects(): Promise<readonly string[]> {
+    const [ofContainers, networks] = await Promise.all([this.#containers.projects(), this.#networks.list()]);
+    return [...new Set([...ofContainers, ...networks.map(({ project }) => project)])];
   }
 
   ensureNetwork(project: string): Promise<NetworkFacts> {
@@ -153,7 +154,7 @@ export class DockerRuntime implements ContainerRuntime {
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     const { settings, clock } = this.#deps;
     return readEvents(
-      { client: this.#client, instance: settings.instance, clock, networks: () => this.networks() },
+      { client: this.#client, instance: settings.instance, clock, networks: () => this.#networks.list() },
       signal,
     );
   }

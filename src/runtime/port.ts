@@ -117,7 +117,8 @@ export interface ContainerRuntime {
   nameHolder(name: string): Promise<{ readonly id: string; readonly ours: boolean } | null>;
   /** Null when there is none. */
   network(project: string): Promise<NetworkFacts | null>;
-  networks(): Promise<readonly NetworkFacts[]>;
+  /** Names of the projects that have a container or a network of this instance; nothing is inspected. */
+  projects(): Promise<readonly string[]>;
   /** Finds or makes the project's network in a free /28 of the pool. @throws AddressesExhausted, NameTaken */
   ensureNetwork(project: string): Promise<NetworkFacts>;
   /** Removes the project's network. Gone already is fine. */

@@ -14,7 +14,7 @@ import { timed } from './numbers.js';
 const applicationFolder = fileURLToPath(new URL('application/', import.meta.url));
 
 /** Between two questions whether something answers. */
-const askEveryMs = 2;
+const askEveryMs = 5;
 /** Nothing that is measured here takes this long. */
 const longestMs = 120_000;
 

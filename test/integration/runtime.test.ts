@@ -84,7 +84,7 @@ describe('networks', () => {
     );
     expect(new Set(made.map((network) => network.subnet)).size).toBe(20);
     expect(new Set(made.map((network) => network.id)).size).toBe(20);
-    expect((await runtime.networks()).map((network) => network.project).sort()).toEqual([...projects].sort());
+    expect([...(await runtime.projects())].sort()).toEqual([...projects].sort());
     for (const network of made) expect(network.subnet).toMatch(/^10\.215\.\d+\.\d+\/28$/);
   });
 

@@ -70,7 +70,7 @@ async function retryWhatIsSound(world: World): Promise<void> {
 function faultsAt({ port, mutates, name }: Effect): readonly FaultKind[] {
   if (port === 'probe') return ['crash-before', 'error'];
   if (mutates) return ['crash-before', 'crash-after', 'error', 'timeout', 'power-after'];
-  return /^(list|network|image|networks)\b/.test(name) ? ['error', 'stale'] : ['error'];
+  return /^(list|network|image|projects)\b/.test(name) ? ['error', 'stale'] : ['error'];
 }
 
 interface Share {

@@ -110,7 +110,7 @@ export class FleetWorld {
     },
     nameHolder: async () => null,
     network: async (project) => this.#held(project)?.network ?? null,
-    networks: async () => [...this.#projects.values()].map(({ network }) => network),
+    projects: async () => [...this.#projects.keys()],
     ensureNetwork: async (project) => this.#held(project)?.network ?? unexpected(),
     removeNetwork: unexpected,
     image: async () => image,

@@ -109,6 +109,25 @@ export const engineContract: readonly ContractCase<EngineSubject>[] = [
     },
   },
   {
+    name: 'a project is there while it has a container or a network',
+    async run(subject) {
+      const { runtime, done } = subject;
+      const isThere = async (): Promise<boolean> => (await done(runtime.projects())).includes('fourteen');
+      same(await isThere(), false);
+      await done(runtime.ensureNetwork('fourteen'));
+      same(await isThere(), true);
+      const id = await made(subject, 'fourteen');
+      same(
+        (await done(runtime.projects())).filter((each) => each === 'fourteen'),
+        ['fourteen'],
+      );
+      await done(runtime.remove(id));
+      same(await isThere(), true);
+      await done(runtime.removeNetwork('fourteen'));
+      same(await isThere(), false);
+    },
+  },
+  {
     name: 'a tag can be put on an image and taken away once',
     async run({ runtime, image, done }) {
       await done(runtime.tag(image, 'pointsman/contract:key'));

@@ -74,8 +74,18 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
     });
   }
 
-  networks(): Promise<readonly NetworkFacts[]> {
-    return this.#do('networks', false, () => [...this.state.networks.values()], { stale: true });
+  projects(): Promise<readonly string[]> {
+    return this.#do(
+      'projects',
+      false,
+      () => [
+        ...new Set([
+          ...this.state.ours().map(({ facts }) => facts.labels.project),
+          ...this.state.networks.keys(),
+        ]),
+      ],
+      { stale: true },
+    );
   }
 
   ensureNetwork(project: string): Promise<NetworkFacts> {
