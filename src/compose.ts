@@ -23,7 +23,6 @@ import { assembleDesired } from './manifest/assemble.js';
 import type { LiveClaims } from './manifest/assemble.js';
 import type { ParsedFile } from './manifest/parse.js';
 import { parseManifests, unreadableFile } from './manifest/parse.js';
-import type { ProgressEvent } from './cli/progress.js';
 import { serveControl } from './record/control.js';
 import { openJournal } from './record/journal.js';
 import { acquireLock, engineLockName, stateLockName } from './record/lock.js';
@@ -40,6 +39,7 @@ import { MirrorStore } from './source/mirror-store.js';
 import type { ConfigRepository, SourceRepository } from './source/port.js';
 import { GitSourceRepository } from './source/source-repository.js';
 import { StatusKeeper } from './status-keeper.js';
+import type { ProgressEvent } from './status-keeper.js';
 
 export interface Adapters {
   readonly clock: Clock;
@@ -122,14 +122,17 @@ export function configRepository(
     mirrors,
     log,
     parse: parseManifests,
-    assemble: async (commit, files, extraProblems) =>
-      assembleDesired(
-        commit,
-        [...files, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))],
-        { baseDomain: settings.nginx.baseDomain, live: await liveClaims(router) },
-      ),
+    async assemble(commit, readable, extraProblems) {
+      const files = [...readable, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))];
+      const { baseDomain } = settings.nginx;
+      const unclaimed = assembleDesired(commit, files, { baseDomain, live: nothingLive });
+      if (unclaimed.invalid.size === 0) return unclaimed;
+      return assembleDesired(commit, files, { baseDomain, live: await liveClaims(router) });
+    },
   });
 }
+
+const nothingLive: LiveClaims = { names: new Map(), domains: new Map() };
 
 /** Who serves which domain now, for "the one already live keeps it". */
 export async function liveClaims(router: Pick<Router, 'sites'>): Promise<LiveClaims> {

@@ -1,25 +1,36 @@
 import type { Clock } from './clock.js';
 import type { Progress } from './apply/context.js';
-import type { ProgressEvent } from './cli/progress.js';
 import type { Drains } from './apply/drain.js';
 import type { DesiredProjects } from './desired-projects.js';
 import { messageOf, redact } from './errors.js';
 import type { Logger } from './log.js';
 import type { PassListener, PassView } from './reconcile.js';
-import type { Journal, Phase } from './record/port.js';
-import { projectStatus } from './record/project-status.js';
+import type { Journal, Outcome, Phase } from './record/port.js';
+import { projectStatus, summaryOf } from './record/project-status.js';
 import type { ProjectStatusInput } from './record/project-status.js';
-import { writeStatus } from './record/status-file.js';
+import { projectText, writeStatus } from './record/status-file.js';
+import type { StatusHead } from './record/status-file.js';
 import type { ProjectStatus, Status } from './record/status.generated.js';
 import type { Settings } from './settings/settings.js';
 
 /** A status older than this is written again (SPEC section 7: at least every 10 s). */
 const heartbeatMs = 8_000;
 /**
- * After a write, so many times as long as it took nothing is written, but at most a second: with many
- * projects, changes that follow each other share a write instead of waiting for each other's.
+ * A write waits so many times as long as the one before took, but at most a second: with many projects,
+ * changes that follow each other share a write, and a deployment that begins does not wait for it.
  */
 const pacing = { times: 4, mostMs: 1_000 };
+
+/** Where a project's deployment is. */
+export interface ProgressEvent {
+  readonly project: string;
+  /** An outcome ends it. */
+  readonly phase: Phase | Outcome;
+  /** Milliseconds since the deployment began. */
+  readonly elapsedMs: number;
+  /** `[2/5] RUN npm ci` while building. */
+  readonly step?: string;
+}
 
 interface Entry {
   view: PassView | null;
@@ -27,8 +38,14 @@ interface Entry {
   /** When `phase` was last null, by the monotonic clock. */
   busySince: number;
   fault: ProjectStatusInput['fault'];
-  /** Its part of the file, and what that was made of. */
-  shown: { readonly from: readonly unknown[]; readonly status: ProjectStatus | null } | null;
+  shown: Shown | null;
+}
+
+/** A project's part of the file, and what it was made of. */
+interface Shown {
+  readonly from: readonly unknown[];
+  readonly state: ProjectStatus['state'];
+  readonly text: string;
 }
 
 export interface StatusDeps {
@@ -53,8 +70,10 @@ export class StatusKeeper implements PassListener {
   #state: 'running' | 'stopped' = 'running';
   #writing: Promise<void> | null = null;
   #dirty = false;
-  /** By the monotonic clock. */
-  #nextWriteAt = 0;
+  /** How long the last write took. */
+  #writeMs = 0;
+  /** Names of `#entries` in order; null when it has to be found again. */
+  #names: readonly string[] | null = null;
   #writeNow: () => void = () => undefined;
   #cancelHeartbeat: () => void = () => undefined;
 
@@ -96,6 +115,7 @@ export class StatusKeeper implements PassListener {
 
   forget(project: string): void {
     this.#entries.delete(project);
+    this.#names = null;
     this.touch();
   }
 
@@ -107,9 +127,10 @@ export class StatusKeeper implements PassListener {
 
   /** Projects that wait for something which no event announces: looked at again at every interval. */
   waiting(): readonly string[] {
-    return [...this.#entries]
-      .filter(([, { view }]) => view !== null && (view.waiting !== null || view.plan.blocked !== null))
-      .map(([project]) => project);
+    const waiting: string[] = [];
+    for (const [project, { view }] of this.#entries)
+      if (view !== null && (view.waiting !== null || view.plan.blocked !== null)) waiting.push(project);
+    return waiting;
   }
 
   isLiveContainer(project: string, container: string | null): boolean {
@@ -119,13 +140,14 @@ export class StatusKeeper implements PassListener {
 
   /** Whether the config repository could be read, every project is live or suspended, and there is no problem. */
   get allWell(): boolean {
-    const { projects, problems, source } = this.#status();
+    const { desired } = this.deps;
+    const shown = this.#shown();
     return (
-      source.commit !== null &&
-      source.error === null &&
-      problems.length === 0 &&
-      this.deps.desired.names().every((name) => projects[name] !== undefined) &&
-      Object.values(projects).every(({ state }) => state === 'live' || state === 'suspended')
+      desired.commit !== null &&
+      desired.source.error === null &&
+      this.#problems().length === 0 &&
+      desired.names().every((name) => shown.has(name)) &&
+      [...shown.values()].every(({ state }) => state === 'live' || state === 'suspended')
     );
   }
 
@@ -144,14 +166,11 @@ export class StatusKeeper implements PassListener {
   }
 
   #entry(project: string): Entry {
-    const entry = this.#entries.get(project) ?? {
-      view: null,
-      phase: null,
-      busySince: 0,
-      fault: null,
-      shown: null,
-    };
+    const known = this.#entries.get(project);
+    if (known !== undefined) return known;
+    const entry: Entry = { view: null, phase: null, busySince: 0, fault: null, shown: null };
     this.#entries.set(project, entry);
+    this.#names = null;
     return entry;
   }
 
@@ -161,12 +180,14 @@ export class StatusKeeper implements PassListener {
       this.#dirty = false;
       const startedAt = this.deps.clock.monotonic();
       try {
-        await writeStatus(this.deps.settings.stateDir, this.#status());
+        const shown = this.#shown();
+        const head = this.#head([...shown.values()]);
+        const texts = Array.from(shown, ([name, { text }]) => [name, text] as const);
+        await writeStatus(this.deps.settings.stateDir, head, texts);
       } catch (error) {
         this.deps.log.error({ error: messageOf(error) }, 'status cannot be written');
       }
-      const endedAt = this.deps.clock.monotonic();
-      this.#nextWriteAt = endedAt + Math.min(pacing.times * (endedAt - startedAt), pacing.mostMs);
+      this.#writeMs = this.deps.clock.monotonic() - startedAt;
     }
     // In the same turn as the last look at `#dirty`: a later change would find nobody to write it.
     this.#writing = null;
@@ -174,10 +195,9 @@ export class StatusKeeper implements PassListener {
 
   /** Lets at least everything that changed in this turn share one write. */
   async #turnToWrite(): Promise<void> {
-    const { clock } = this.deps;
-    const pause = this.#state === 'stopped' ? 0 : Math.max(0, this.#nextWriteAt - clock.monotonic());
+    const pause = this.#state === 'stopped' ? 0 : Math.min(pacing.times * this.#writeMs, pacing.mostMs);
     await new Promise<void>((resolve) => {
-      const cancel = clock.timer(pause, resolve);
+      const cancel = this.deps.clock.timer(pause, resolve);
       this.#writeNow = () => {
         cancel();
         resolve();
@@ -193,13 +213,21 @@ export class StatusKeeper implements PassListener {
     });
   }
 
-  #status(): Status {
-    const { clock, settings, desired, version } = this.deps;
-    const projects: Record<string, ProjectStatus> = {};
-    for (const [name, entry] of [...this.#entries].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const status = this.#projectStatus(name, entry);
-      if (status !== null) projects[name] = status;
+  /** What is known of each project, in the order of their names. */
+  #shown(): ReadonlyMap<string, Shown> {
+    this.#names ??= [...this.#entries.keys()].sort();
+    const all = new Map<string, Shown>();
+    for (const name of this.#names) {
+      const entry = this.#entries.get(name);
+      if (entry === undefined) continue;
+      entry.shown = this.#show(name, entry);
+      if (entry.shown !== null) all.set(name, entry.shown);
     }
+    return all;
+  }
+
+  #head(shown: readonly Shown[]): StatusHead {
+    const { clock, settings, desired, version } = this.deps;
     const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
     const { error, lastAttemptAt, lastSuccessAt } = desired.source;
     return {
@@ -223,20 +251,18 @@ export class StatusKeeper implements PassListener {
         docker: componentStatus(this.#components.docker),
         nginx: componentStatus(this.#components.nginx),
       },
-      summary: summaryOf(Object.values(projects)),
+      summary: summaryOf(shown.map(({ state }) => state)),
       problems: this.#problems(),
-      projects,
     };
   }
 
-  #projectStatus(name: string, entry: Entry): ProjectStatus | null {
-    if (entry.view === null) return null;
-    const { input, plan, waiting } = entry.view;
-    const { phase, fault, shown } = entry;
+  #show(name: string, { view, phase, fault, shown }: Entry): Shown | null {
+    if (view === null) return null;
+    const { input, plan, waiting } = view;
     const memory = this.deps.journal.memory.project(name);
     const drain = this.#drains?.state(name) ?? null;
-    const from = [entry.view, phase, fault, memory, drain?.slot, drain?.inFlight];
-    if (shown?.from.every((part, index) => part === from[index]) === true) return shown.status;
+    const from = [view, phase, fault, memory, drain?.slot, drain?.inFlight];
+    if (shown?.from.every((part, index) => part === from[index]) === true) return shown;
     const publicPort = publicPortOf(this.deps.settings.nginx.listen);
     const status = projectStatus({
       input: { ...input, memory },
@@ -247,8 +273,7 @@ export class StatusKeeper implements PassListener {
       fault,
       publicPort,
     });
-    entry.shown = { from, status };
-    return status;
+    return status === null ? null : { from, state: status.state, text: projectText(status) };
   }
 
   #problems(): Status['problems'] {
@@ -271,20 +296,6 @@ export class StatusKeeper implements PassListener {
 
 function componentStatus(trouble: string | null): Status['components']['docker'] {
   return { ok: trouble === null, message: trouble };
-}
-
-function summaryOf(projects: readonly ProjectStatus[]): Status['summary'] {
-  const count = (state: ProjectStatus['state']): number =>
-    projects.filter((project) => project.state === state).length;
-  return {
-    total: projects.length,
-    live: count('live'),
-    progressing: count('progressing'),
-    failed: count('failed'),
-    suspended: count('suspended'),
-    invalid: count('invalid'),
-    removing: count('removing'),
-  };
 }
 
 /** Of the first `listen` entry; null when a browser needs no port in the address. */

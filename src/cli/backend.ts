@@ -3,7 +3,7 @@ import type { Slot } from '../manifest/project.js';
 import type { Problem } from '../manifest/project.js';
 import type { LogChunk } from '../runtime/port.js';
 import type { Settings } from '../settings/settings.js';
-import type { ProgressEvent } from './progress.js';
+import type { ProgressEvent } from '../status-keeper.js';
 
 /** What commands need of the controller's inside. The composition provides it; tests give their own. */
 export interface CommandBackend {

@@ -1,20 +1,9 @@
 import { Writable } from 'node:stream';
 import type { Clock } from '../clock.js';
-import type { Outcome, Phase } from '../record/port.js';
+import type { ProgressEvent } from '../status-keeper.js';
 import type { Output } from './io.js';
 import { cut, formatDuration, oneLine, widthOf } from './terminal.js';
 import type { Colours } from './terminal.js';
-
-/** Where a project's deployment is. */
-export interface ProgressEvent {
-  readonly project: string;
-  /** An outcome ends it. */
-  readonly phase: Phase | Outcome;
-  /** Milliseconds since the deployment began. */
-  readonly elapsedMs: number;
-  /** `[2/5] RUN npm ci` while building. */
-  readonly step?: string;
-}
 
 export interface Progress {
   readonly onProgress: (event: ProgressEvent) => void;

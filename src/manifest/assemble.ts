@@ -24,23 +24,31 @@ interface NameClaim {
   readonly column: number;
 }
 
-/** Puts the files of one commit together: fills in default domains and settles names and domains. */
+/**
+ * Puts the files of one commit together: fills in default domains and settles names and domains. What is
+ * live matters only where something is invalid: whoever claims names and domains that nobody else claims
+ * gets them.
+ */
 export function assembleDesired(
   commit: string,
   files: readonly ParsedFile[],
   { baseDomain, live }: AssembleContext,
 ): DesiredState {
   const invalid = new Map<string, Problem[]>();
-  const problems: Problem[] = files.flatMap((file) => file.problems);
-  for (const { name, problems: own } of files.flatMap((file) => file.invalid)) addTo(invalid, name, own);
+  const problems: Problem[] = [];
+  for (const file of files) {
+    problems.push(...file.problems);
+    for (const { name, problems: own } of file.invalid) addTo(invalid, name, own);
+  }
   for (const problem of findRepeatedNames(files, live)) {
     problems.push(problem);
     addTo(invalid, problem.project ?? '', [problem]);
   }
-  const candidates = files
-    .flatMap((file) => file.projects)
-    .filter(({ project }) => !invalid.has(project.name))
-    .map((candidate) => withDefaultDomain(candidate, baseDomain));
+  const candidates: Candidate[] = [];
+  for (const file of files) {
+    for (const candidate of file.projects)
+      if (!invalid.has(candidate.project.name)) candidates.push(withDefaultDomain(candidate, baseDomain));
+  }
   for (const problem of settleDomains(candidates, new Set(invalid.keys()), live.domains)) {
     problems.push(problem);
     addTo(invalid, problem.project ?? '', [problem]);
@@ -63,18 +71,34 @@ export function assembleDesired(
  * it runs on as it was. One problem for each document, with all places.
  */
 function findRepeatedNames(files: readonly ParsedFile[], live: LiveClaims): readonly Problem[] {
+  const repeated = repeatedNames(files);
+  if (repeated.size === 0) return [];
   const claims = new Map<string, NameClaim[]>();
   for (const { file, projects, invalid } of files) {
     for (const { project, namePlace } of projects) addTo(claims, project.name, [{ file, ...namePlace }]);
     for (const { name, line, column } of invalid) addTo(claims, name, [{ file, line, column }]);
   }
-  return [...claims].flatMap(([name, places]) => {
-    if (places.length < 2) return [];
+  return [...repeated].flatMap((name) => {
+    const places = claims.get(name) ?? [];
     const outcome = live.names.has(name) ? `${name} runs on as it was` : 'none of them is used';
     const all = places.map(({ file, line }) => `${file}:${line}`).join(', ');
     const message = `the name ${name} is claimed by ${places.length} documents (${all}), ${outcome}: rename or remove all but one`;
     return places.map((place) => ({ ...place, path: '/name', message, project: name }));
   });
+}
+
+function repeatedNames(files: readonly ParsedFile[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  const add = (name: string): void => {
+    if (seen.has(name)) repeated.add(name);
+    else seen.add(name);
+  };
+  for (const { projects, invalid } of files) {
+    for (const { project } of projects) add(project.name);
+    for (const { name } of invalid) add(name);
+  }
+  return repeated;
 }
 
 function withDefaultDomain(candidate: Candidate, baseDomain: string): Candidate {

@@ -15,10 +15,13 @@ export function settleDomains(
   invalid: ReadonlySet<string>,
   liveDomains: ReadonlyMap<string, string>,
 ): readonly Problem[] {
-  const claimants = groupBy(
-    candidates.flatMap((each) => each.project.route.domains.map((domain) => [domain, each])),
-  );
-  const served = groupBy([...liveDomains].map(([domain, project]) => [project, domain]));
+  if (invalid.size === 0 && !isAnyShared(candidates)) return [];
+  const claimants = new Map<string, Candidate[]>();
+  for (const each of candidates) {
+    for (const domain of each.project.route.domains) addTo(claimants, domain, each);
+  }
+  const served = new Map<string, string[]>();
+  for (const [domain, project] of liveDomains) addTo(served, project, domain);
   const lost = new Set(invalid);
   const settled = new Set<string>();
   const problems: Problem[] = [];
@@ -50,8 +53,9 @@ export function settleDomains(
   keepServed([...served.keys()]);
   // Nobody serves these: judged all at once, so that the order of files does not matter.
   const contested = [...claimants]
+    .filter(([domain, all]) => all.length > 1 && !settled.has(domain))
     .map(([domain, all]) => ({ domain, all: all.filter(({ project }) => !lost.has(project.name)) }))
-    .filter(({ domain, all }) => all.length > 1 && !settled.has(domain));
+    .filter(({ all }) => all.length > 1);
   for (const { domain, all } of contested) {
     problems.push(...all.map((loser) => lostToNobody(loser, domain, all)));
   }
@@ -59,14 +63,20 @@ export function settleDomains(
   return problems;
 }
 
-function groupBy<T>(pairs: readonly (readonly [string, T])[]): ReadonlyMap<string, readonly T[]> {
-  const groups = new Map<string, T[]>();
-  for (const [key, value] of pairs) {
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [value]);
-    else group.push(value);
+function isAnyShared(candidates: readonly Candidate[]): boolean {
+  const seen = new Set<string>();
+  let claims = 0;
+  for (const { project } of candidates) {
+    for (const domain of project.route.domains) seen.add(domain);
+    claims += project.route.domains.length;
   }
-  return groups;
+  return seen.size < claims;
+}
+
+function addTo<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 function lostToOwner(candidate: Candidate, domain: string, owner: string, isInvalid: boolean): Problem {

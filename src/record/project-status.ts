@@ -3,7 +3,7 @@ import { isPrevious } from '../plan/plan-deployment.js';
 import { warmUntilOf } from '../plan/plan-letting-go.js';
 import type { Plan, PlanInput } from '../plan/plan.js';
 import type { Slot } from '../manifest/project.js';
-import type { LiveStatus, PreviousStatus, ProjectStatus } from './status.generated.js';
+import type { LiveStatus, PreviousStatus, ProjectStatus, Status } from './status.generated.js';
 import type { Phase } from './port.js';
 
 export interface ProjectStatusInput {
@@ -108,4 +108,17 @@ function lastDeployment({ memory }: PlanInput): ProjectStatus['lastDeployment'] 
   if (last === null) return null;
   const { deployment, outcome, startedAt, finishedAt, phases } = last;
   return { id: deployment, outcome, startedAt, finishedAt, phases: { ...phases } };
+}
+
+export function summaryOf(states: readonly ProjectStatus['state'][]): Status['summary'] {
+  const count = (state: ProjectStatus['state']): number => states.filter((each) => each === state).length;
+  return {
+    total: states.length,
+    live: count('live'),
+    progressing: count('progressing'),
+    failed: count('failed'),
+    suspended: count('suspended'),
+    invalid: count('invalid'),
+    removing: count('removing'),
+  };
 }

@@ -16,28 +16,28 @@ export function statusFile(stateDir: string): string {
   return join(stateDir, 'status.json');
 }
 
+/** All of a status but its projects. */
+export type StatusHead = Omit<Status, 'projects'>;
+
 /**
  * Replaces the status file: a reader sees this status or the one before, complete. Readable by the
- * controller's user and group (0640). User and password are taken out of every URL. A power cut may
- * take it: the next start writes it anew.
+ * controller's user and group (0640). User and password are taken out of every URL. `projects`: name and
+ * `projectText` of each. A power cut may take the file: the next start writes it anew.
  * @throws what the file system says
  */
-export async function writeStatus(stateDir: string, status: Status): Promise<void> {
-  const { projects, ...head } = status;
-  const entries = Object.entries(projects).map(([name, each]) => `${JSON.stringify(name)}:${textOf(each)}`);
+export async function writeStatus(
+  stateDir: string,
+  head: StatusHead,
+  projects: Iterable<readonly [name: string, text: string]>,
+): Promise<void> {
+  const entries = Array.from(projects, ([name, text]) => `${JSON.stringify(name)}:${text}`);
   const text = `${redacted(head).slice(0, -1)},"projects":{${entries.join(',')}}}\n`;
   await replaceFile(statusFile(stateDir), text, 0o640, false);
 }
 
-/** Most projects are the same objects at every write. */
-const texts = new WeakMap<ProjectStatus, string>();
-
-function textOf(project: ProjectStatus): string {
-  const known = texts.get(project);
-  if (known !== undefined) return known;
-  const text = redacted(project);
-  texts.set(project, text);
-  return text;
+/** What the status file says of one project, which most writes say again. */
+export function projectText(project: ProjectStatus): string {
+  return redacted(project);
 }
 
 function redacted(value: object): string {

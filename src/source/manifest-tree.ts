@@ -15,20 +15,39 @@ export interface ManifestTreeResult<P> {
   readonly problems: readonly Problem[];
 }
 
-/** What one reading can hand to the next, so that only what changed is read. */
+/** What one reading can hand to the next, so that only what changed is looked at. */
 export interface ManifestTreeCache<P> {
-  readonly trees: ReadonlyMap<string, readonly TreeEntry[]>;
-  /** By path and blob id. */
-  readonly parsed: ReadonlyMap<string, P>;
+  readonly folder: Folder<P> | null;
 }
 
 export function emptyManifestTree<P>(): ManifestTreeCache<P> {
-  return { trees: new Map(), parsed: new Map() };
+  return { folder: null };
 }
 
-interface FoundFile {
+/** One folder of one commit, whole. */
+interface Folder<P> {
+  readonly oid: string;
+  /** Entries in it and below. */
+  readonly count: number;
+  /** In the tree's order. */
+  readonly items: readonly Item<P>[];
+}
+
+type Item<P> = FileItem<P> | FolderItem<P> | { readonly kind: 'problem'; readonly problem: Problem };
+
+interface FolderItem<P> {
+  readonly kind: 'folder';
+  readonly name: string;
+  readonly folder: Folder<P>;
+}
+
+interface FileItem<P> {
+  readonly kind: 'file';
+  readonly name: string;
   readonly file: string;
   readonly oid: string;
+  /** Null until it is read. */
+  outcome: { readonly parsed: P } | { readonly problem: Problem } | null;
 }
 
 /**
@@ -46,29 +65,19 @@ export async function readManifestTree<P>(
   },
 ): Promise<ManifestTreeResult<P> & { readonly cache: ManifestTreeCache<P> }> {
   const { objects, parse, cache } = deps;
-  const walk = new TreeWalk(objects, cache.trees);
-  await walk.start(commit, folder);
-  const unread = walk.files.filter(({ file, oid }) => !cache.parsed.has(cacheKey(file, oid)));
-  const sizes = await objects.sizes([...new Set(unread.map(({ oid }) => oid))]);
-  const parsed = await parseUnread(unread, sizes, objects, parse);
+  const walk = new TreeWalk<P>(objects);
+  const found = await walk.start(commit, folder, cache.folder);
+  if ('message' in found) return { files: [], problems: [found], cache: emptyManifestTree() };
+  await readFiles(walk.unread, objects, parse);
   const files: P[] = [];
-  const problems = [...walk.problems];
-  for (const { file, oid } of walk.files) {
-    const key = cacheKey(file, oid);
-    const value = cache.parsed.get(key) ?? parsed.get(key);
-    if (value === undefined) {
-      problems.push(
-        problem(
-          file,
-          `the file has ${sizes.get(oid) ?? 0} bytes, a manifest at most ${longestManifest}; split it`,
-        ),
-      );
-      continue;
-    }
-    parsed.set(key, value);
-    files.push(value);
+  const problems: Problem[] = [];
+  for (const item of itemsOf(found)) {
+    const outcome = item.kind === 'file' ? item.outcome : item;
+    if (outcome === null) continue;
+    if ('problem' in outcome) problems.push(outcome.problem);
+    else files.push(outcome.parsed);
   }
-  if (walk.files.length === 0 && problems.length === 0) {
+  if (files.length === 0 && problems.length === 0) {
     problems.push(
       problem(
         folder,
@@ -76,87 +85,111 @@ export async function readManifestTree<P>(
       ),
     );
   }
-  return { files, problems, cache: { trees: walk.trees, parsed } };
+  return { files, problems, cache: { folder: found } };
 }
 
-/** By path and blob id; what is too long stays unread. */
-async function parseUnread<P>(
-  unread: readonly FoundFile[],
-  sizes: ReadonlyMap<string, number>,
+function* itemsOf<P>(folder: Folder<P>): Iterable<Exclude<Item<P>, FolderItem<P>>> {
+  for (const item of folder.items) {
+    if (item.kind === 'folder') yield* itemsOf(item.folder);
+    else yield item;
+  }
+}
+
+/** Reads and parses each; what is too long is a problem instead. */
+async function readFiles<P>(
+  unread: readonly FileItem<P>[],
   objects: ObjectStore,
   parse: (file: string, bytes: Uint8Array) => P,
-): Promise<Map<string, P>> {
-  const files = new Map<string, string[]>();
-  for (const { file, oid } of unread) files.set(oid, [...(files.get(oid) ?? []), file]);
-  const parsed = new Map<string, P>();
+): Promise<void> {
+  const byOid = new Map<string, FileItem<P>[]>();
+  for (const item of unread) byOid.set(item.oid, [...(byOid.get(item.oid) ?? []), item]);
+  const sizes = await objects.sizes([...byOid.keys()]);
+  for (const [oid, size] of sizes) {
+    if (size <= longestManifest) continue;
+    for (const item of byOid.get(oid) ?? []) item.outcome = { problem: tooLong(item.file, size) };
+  }
   const short = new Map([...sizes].filter(([, size]) => size <= longestManifest));
   for await (const [oid, bytes] of objects.blobs(short)) {
-    for (const file of files.get(oid) ?? []) parsed.set(cacheKey(file, oid), parse(file, bytes));
+    for (const item of byOid.get(oid) ?? []) item.outcome = { parsed: parse(item.file, bytes) };
   }
-  return parsed;
 }
 
-/** Collects manifest files and problems of one commit. */
-class TreeWalk {
-  readonly files: FoundFile[] = [];
-  readonly problems: Problem[] = [];
-  readonly trees = new Map<string, readonly TreeEntry[]>();
+/** Finds the manifest files of one commit; a folder that is as it was is taken over whole. */
+class TreeWalk<P> {
+  readonly unread: FileItem<P>[] = [];
+  /** One tree may stand at many places. */
+  readonly #trees = new Map<string, readonly TreeEntry[]>();
   #entries = 0;
 
-  constructor(
-    private readonly objects: ObjectStore,
-    private readonly known: ReadonlyMap<string, readonly TreeEntry[]>,
-  ) {}
+  constructor(private readonly objects: ObjectStore) {}
 
-  async start(commit: string, folder: string): Promise<void> {
+  /** The folder, or what is wrong with it. */
+  async start(commit: string, folder: string, known: Folder<P> | null): Promise<Folder<P> | Problem> {
     let oid = await this.objects.rootTree(commit);
     const segments = folder.split('/').filter((segment) => segment !== '' && segment !== '.');
     for (const segment of segments) {
       const entry = (await this.#read(oid)).find(({ name }) => name === segment);
       if (entry?.mode !== '040000') {
         const what = entry === undefined ? 'is missing' : 'is not a folder';
-        this.problems.push(
-          problem(
-            folder,
-            `the folder ${folder} ${what} at commit ${commit.slice(0, 12)}; add it, or set configRepo.path`,
-          ),
+        return problem(
+          folder,
+          `the folder ${folder} ${what} at commit ${commit.slice(0, 12)}; add it, or set configRepo.path`,
         );
-        return;
       }
       oid = entry.oid;
     }
-    await this.#descend(oid, segments.map(printable).join('/'), 0);
+    return this.#descend(oid, segments.map(printable).join('/'), 0, known);
   }
 
-  async #descend(oid: string, path: string, depth: number): Promise<void> {
-    const entries = await this.#read(oid);
-    this.#entries += entries.length;
-    if (depth > deepest || this.#entries > mostEntries) {
-      throw new PointsmanError(
-        'UnsupportedRepository',
-        `the config repository has more than ${mostEntries} files or ${deepest} levels below its folder; set configRepo.path to a smaller one`,
-      );
+  /** `known` is what stood at this path. */
+  async #descend(oid: string, path: string, depth: number, known: Folder<P> | null): Promise<Folder<P>> {
+    if (known?.oid === oid) {
+      this.#count(known.count, depth);
+      return known;
     }
+    const before = this.#entries;
+    const entries = await this.#read(oid);
+    this.#count(entries.length, depth);
+    const old = new Map(known?.items.flatMap((item) => (item.kind === 'problem' ? [] : [[item.name, item]])));
+    const items: Item<P>[] = [];
     for (const { mode, name, oid: child } of entries) {
       const file = path === '' ? printable(name) : `${path}/${printable(name)}`;
-      if (mode === '040000') await this.#descend(child, file, depth + 1);
-      else if (/\.ya?ml$/.test(name)) this.#addFile(mode, file, child);
+      const was = old.get(name);
+      if (mode === '040000') {
+        const inside = was?.kind === 'folder' ? was.folder : null;
+        const folder = await this.#descend(child, file, depth + 1, inside);
+        items.push({ kind: 'folder', name, folder });
+      } else if (/\.ya?ml$/.test(name)) {
+        items.push(was?.kind === 'file' && was.oid === child ? was : this.#file(mode, name, file, child));
+      }
     }
+    return { oid, count: this.#entries - before, items };
   }
 
-  #addFile(mode: string, file: string, oid: string): void {
+  #count(entries: number, depth: number): void {
+    this.#entries += entries;
+    if (depth <= deepest && this.#entries <= mostEntries) return;
+    throw new PointsmanError(
+      'UnsupportedRepository',
+      `the config repository has more than ${mostEntries} files or ${deepest} levels below its folder; set configRepo.path to a smaller one`,
+    );
+  }
+
+  #file(mode: string, name: string, file: string, oid: string): Item<P> {
     if (mode === '100644' || mode === '100755') {
-      this.files.push({ file, oid });
-      return;
+      const item: FileItem<P> = { kind: 'file', name, file, oid, outcome: null };
+      this.unread.push(item);
+      return item;
     }
     const what =
       mode === '120000' ? 'a symbolic link' : mode === '160000' ? 'a submodule' : `an entry of mode ${mode}`;
-    this.problems.push(problem(file, `this is ${what}, which is never followed; commit a regular file`));
+    const message = `this is ${what}, which is never followed; commit a regular file`;
+    return { kind: 'problem', problem: problem(file, message) };
   }
 
   async #read(oid: string): Promise<readonly TreeEntry[]> {
-    const entries = this.trees.get(oid) ?? this.known.get(oid) ?? (await this.objects.tree(oid));
-    this.trees.set(oid, entries);
+    const entries = this.#trees.get(oid) ?? (await this.objects.tree(oid));
+    this.#trees.set(oid, entries);
     return entries;
   }
 }
@@ -169,8 +202,8 @@ function printable(name: string): string {
   );
 }
 
-function cacheKey(file: string, oid: string): string {
-  return `${oid} ${file}`;
+function tooLong(file: string, bytes: number): Problem {
+  return problem(file, `the file has ${bytes} bytes, a manifest at most ${longestManifest}; split it`);
 }
 
 function problem(file: string, message: string): Problem {

@@ -5,8 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { writeStatus } from '../../src/record/status-file.js';
-import { fullStatus } from '../record/status-fixture.js';
+import { fullStatus, writeWholeStatus } from '../record/status-fixture.js';
 import { temporaryFolder } from './cli.js';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -27,7 +26,7 @@ async function ended(child: ChildProcessWithoutNullStreams): Promise<{ code: num
 
 async function settingsWithStatus(): Promise<string> {
   const stateDir = await temporaryFolder();
-  await writeStatus(stateDir, { ...fullStatus, writtenAt: new Date().toISOString() });
+  await writeWholeStatus(stateDir, { ...fullStatus, writtenAt: new Date().toISOString() });
   const file = join(stateDir, 'pointsman.yaml');
   await writeFile(
     file,
@@ -63,6 +62,6 @@ it('ends quietly when nobody reads its output any more', { timeout: 20_000 }, as
   child.stdout.destroy();
   const end = ended(child);
   // The next line has no reader.
-  await writeStatus(join(file, '..'), { ...fullStatus, writtenAt: new Date().toISOString() });
+  await writeWholeStatus(join(file, '..'), { ...fullStatus, writtenAt: new Date().toISOString() });
   expect(await end).toEqual({ code: 0, err: '' });
 });

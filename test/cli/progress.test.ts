@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import pc from 'picocolors';
 import { expect, it } from 'vitest';
 import { createProgress } from '../../src/cli/progress.js';
-import type { ProgressEvent } from '../../src/cli/progress.js';
+import type { ProgressEvent } from '../../src/status-keeper.js';
 import type { Clock } from '../../src/clock.js';
 
 /** A terminal that understands what is written to it: lines, up, and erase below. */

@@ -2,9 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
-import { writeStatus } from '../../src/record/status-file.js';
 import type { Status } from '../../src/record/status.generated.js';
-import { api, bareStatus, fullStatus, shop, web } from '../record/status-fixture.js';
+import { api, bareStatus, fullStatus, shop, web, writeWholeStatus } from '../record/status-fixture.js';
 import { cli, plain, startCli, temporaryFolder } from './cli.js';
 import type { CliOptions } from './cli.js';
 
@@ -12,7 +11,7 @@ const written = Date.parse(fullStatus.writtenAt);
 
 async function folderWith(status: Status): Promise<string> {
   const stateDir = await temporaryFolder();
-  await writeStatus(stateDir, status);
+  await writeWholeStatus(stateDir, status);
   return stateDir;
 }
 
@@ -198,12 +197,12 @@ describe('--watch', () => {
     const stateDir = await folderWith(fullStatus);
     const running = startCli(['status', '--watch'], { stateDir, now: written + 2_000 });
     await running.untilOut('web progressing - - building\n');
-    await writeStatus(stateDir, {
+    await writeWholeStatus(stateDir, {
       ...fullStatus,
       projects: { shop, api, web: { ...web, phase: 'probing' } },
     });
     await running.untilOut('web progressing - - probing\n');
-    await writeStatus(stateDir, { ...fullStatus, projects: { shop, api } });
+    await writeWholeStatus(stateDir, { ...fullStatus, projects: { shop, api } });
     await running.untilOut('web is gone\n');
     running.interrupt('SIGINT');
     expect(await running.exitCode).toBe(130);
@@ -229,7 +228,7 @@ describe('--watch', () => {
     const stateDir = await folderWith({ ...fullStatus, projects, problems: [] });
     const running = startCli(['status', '-w'], { stateDir, now: written, columns: 100, rows: 10 });
     await running.untilOut('lines more');
-    await writeStatus(stateDir, onlyShop);
+    await writeWholeStatus(stateDir, onlyShop);
     await running.untilOut('1 project: ');
     running.interrupt('SIGTERM');
     expect(await running.exitCode).toBe(143);
@@ -243,7 +242,7 @@ describe('--watch', () => {
     const stateDir = await folderWith(onlyShop);
     const running = startCli(['status', '--watch', '--json'], { stateDir });
     await running.untilOut('\n');
-    await writeStatus(stateDir, fullStatus);
+    await writeWholeStatus(stateDir, fullStatus);
     await running.untilOut('"web"');
     running.interrupt('SIGINT');
     await running.exitCode;
@@ -260,7 +259,7 @@ describe('--watch', () => {
     const stateDir = await temporaryFolder();
     const running = startCli(['status', '--watch'], { stateDir });
     await running.untilOut('no controller has run here');
-    await writeStatus(stateDir, onlyShop);
+    await writeWholeStatus(stateDir, onlyShop);
     await running.untilOut('shop live');
     running.closeOutput();
     expect(await running.exitCode).toBe(0);

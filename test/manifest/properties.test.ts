@@ -270,3 +270,27 @@ function reversed(value: unknown): unknown {
       .map(([key, inner]) => [key, reversed(inner)]),
   );
 }
+
+it('what is live does not matter where nobody claims the same', () => {
+  const domain = fc.constantFrom('1.test', '2.test', '3.test', '4.test', 'a.localhost');
+  const name = fc.constantFrom('a', 'b', 'c', 'd');
+  const claims = fc.dictionary(domain, name);
+  fc.assert(
+    fc.property(fc.uniqueArray(name, { minLength: 1 }), claims, claims, (names, claimed, served) => {
+      const files = names.map((each) => {
+        const own = Object.keys(claimed).filter((key) => claimed[key] === each);
+        const route = own.length === 0 ? '' : `route: { domains: [${own.join(', ')}] }\n`;
+        return parse(manifest(route, each), `${each}.yaml`);
+      });
+      const assembled = assembleDesired('c', files, { baseDomain: 'test.localhost', live });
+      expect(assembled.invalid.size).toBe(0);
+      const serving = {
+        names: new Map(Object.values(served).map((each) => [each, null] as const)),
+        domains: new Map(Object.entries(served)),
+      };
+      const again = assembleDesired('c', files, { baseDomain: 'test.localhost', live: serving });
+      expect(again).toEqual(assembled);
+    }),
+    runs,
+  );
+});

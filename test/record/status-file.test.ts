@@ -1,9 +1,9 @@
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { readStatus, writeStatus } from '../../src/record/status-file.js';
+import { readStatus } from '../../src/record/status-file.js';
 import { temporaryFolder } from './fixtures.js';
-import { bareStatus, fullStatus, shop } from './status-fixture.js';
+import { bareStatus, fullStatus, shop, writeWholeStatus } from './status-fixture.js';
 
 const at = (ms: number) => ({ now: () => Date.parse(fullStatus.writtenAt) + ms });
 
@@ -16,7 +16,7 @@ it.each([
   ],
 ])('reads back %s', async (_name, status) => {
   const stateDir = await temporaryFolder();
-  await writeStatus(stateDir, status);
+  await writeWholeStatus(stateDir, status);
   expect(await readStatus(stateDir, at(1_000))).toEqual({
     kind: 'status',
     status,
@@ -27,7 +27,7 @@ it.each([
 
 it('is stale after thirty seconds, and never of the future', async () => {
   const stateDir = await temporaryFolder();
-  await writeStatus(stateDir, fullStatus);
+  await writeWholeStatus(stateDir, fullStatus);
   expect(await readStatus(stateDir, at(30_000))).toMatchObject({ isStale: false });
   expect(await readStatus(stateDir, at(30_001))).toMatchObject({ isStale: true });
   expect(await readStatus(stateDir, at(-5_000))).toMatchObject({ ageMs: 0 });
@@ -35,7 +35,7 @@ it('is stale after thirty seconds, and never of the future', async () => {
 
 it('is for the user and the group of the controller alone, and leaves no other file', async () => {
   const stateDir = await temporaryFolder();
-  await Promise.all([writeStatus(stateDir, fullStatus), writeStatus(stateDir, bareStatus)]);
+  await Promise.all([writeWholeStatus(stateDir, fullStatus), writeWholeStatus(stateDir, bareStatus)]);
   expect(((await stat(join(stateDir, 'status.json'))).mode & 0o777).toString(8)).toBe('640');
   expect(await readdir(stateDir)).toEqual(['status.json']);
 });
@@ -43,7 +43,7 @@ it('is for the user and the group of the controller alone, and leaves no other f
 it('takes credentials out of addresses', async () => {
   const stateDir = await temporaryFolder();
   const source = { ...fullStatus.source, error: 'https://me:s3cret@git.example.com/ refused' };
-  await writeStatus(stateDir, { ...fullStatus, source });
+  await writeWholeStatus(stateDir, { ...fullStatus, source });
   expect(await readFile(join(stateDir, 'status.json'), 'utf8')).not.toContain('s3cret');
 });
 
@@ -72,7 +72,7 @@ it.each([
 
 it('names the user to run as when it may not be read', async () => {
   const stateDir = await temporaryFolder();
-  await writeStatus(stateDir, fullStatus);
+  await writeWholeStatus(stateDir, fullStatus);
   await chmod(join(stateDir, 'status.json'), 0);
   // Nothing is forbidden to root.
   const isRoot = process.getuid?.() === 0;

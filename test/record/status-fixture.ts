@@ -1,3 +1,4 @@
+import { projectText, writeStatus } from '../../src/record/status-file.js';
 import type { Status } from '../../src/record/status.generated.js';
 
 type ProjectStatus = Status['projects'][string];
@@ -94,3 +95,9 @@ export const bareStatus: Status = {
   problems: [],
   projects: {},
 };
+
+/** As the controller writes it. */
+export async function writeWholeStatus(stateDir: string, { projects, ...head }: Status): Promise<void> {
+  const texts = Object.entries(projects).map(([name, project]) => [name, projectText(project)] as const);
+  await writeStatus(stateDir, head, texts);
+}

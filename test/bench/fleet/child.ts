@@ -1,6 +1,8 @@
 /** One measurement of a fleet in a process of its own: `child.ts ORDER`, the figures on the IPC channel. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { composeController, configRepository, prepareStateDir } from '../../../src/compose.js';
@@ -107,26 +109,28 @@ async function measure({ settings, size, idleMs, rounds }: Order): Promise<Figur
   });
   if (!status.allWell) throw new Error('the fleet is not at rest');
   const idleEffects = world.effects;
-  const ms: Record<string, number[]> = { 'first look at all': [converge], poll: [], event: [], manifest: [] };
-  const ref = (ms['one ref read'] = [] as number[]);
+  const ms: Record<string, number[]> = { 'first look at all': [converge] };
+  const take = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+    (ms[name] ??= []).push(await timed(work));
+    await settled();
+  };
   const { url, branch } = settings.configRepo;
   for (let round = 0; round < rounds; round += 1) {
-    ref.push(await timed(() => run('git', ['-C', url, 'ls-remote', url, `refs/heads/${branch}`])));
-    ms['poll']?.push(await timed(() => controller.sync()));
-    await settled();
-    ms['event']?.push(await eventMs(world, projectName(round), settled));
+    await run('git', ['-C', url, 'pack-refs', '--all']);
+    await take('one ref read', () => run('git', ['-C', url, 'ls-remote', url, `refs/heads/${branch}`]));
+    await take('listing poll', () => controller.sync());
+    await loosen(url, branch);
+    await take('poll', () => controller.sync());
+    await take('event', () => oneEvent(world, projectName(round)));
   }
   for (let round = 0; round < rounds; round += 1) {
     const name = projectName(Math.floor(((round + 0.5) * size) / rounds));
     const switched = new Promise<void>((resolve) => (world.onSwitch = () => resolve()));
     await commitManifest(url, name, `v${round}`);
-    ms['manifest']?.push(
-      await timed(async () => {
-        void controller.sync();
-        await switched;
-      }),
-    );
-    await settled();
+    await take('manifest', async () => {
+      void controller.sync();
+      await switched;
+    });
   }
   const before = process.cpuUsage();
   await clock.sleep(idleMs, never);
@@ -137,13 +141,17 @@ async function measure({ settings, size, idleMs, rounds }: Order): Promise<Figur
   return { ms, residentMiB, idlePercent: (user + system) / 10 / idleMs, idleEffects };
 }
 
-async function eventMs(world: FleetWorld, project: string, settled: () => Promise<void>): Promise<number> {
-  return timed(async () => {
-    const looked = new Promise<void>((resolve) => (world.onLook = (name) => name === project && resolve()));
-    world.tell(project);
-    await looked;
-    await settled();
-  });
+/** Until the project was looked at. */
+async function oneEvent(world: FleetWorld, project: string): Promise<void> {
+  const looked = new Promise<void>((resolve) => (world.onLook = (name) => name === project && resolve()));
+  world.tell(project);
+  await looked;
+}
+
+/** As a commit or push leaves it. */
+async function loosen(url: string, branch: string): Promise<void> {
+  const { stdout } = await run('git', ['-C', url, 'rev-parse', branch]);
+  await writeFile(join(url, 'refs/heads', branch), stdout);
 }
 
 async function work(order: Order): Promise<Figures> {
