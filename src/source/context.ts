@@ -36,8 +36,12 @@ const longestPointer = 1024;
  */
 export async function planContext(request: ContextRequest): Promise<ContextPlan> {
   const { dockerfile, onLeftOut } = request;
-  const survey = await surveyTree(request);
-  if ((await blobAt(request, dockerfile)) === null) {
+  const own = `${dockerfile}.dockerignore`;
+  const [survey, found, ownIgnore, ignore] = await Promise.all([
+    surveyTree(request),
+    ...[dockerfile, own, '.dockerignore'].map((path) => blobAt(request, path)),
+  ]);
+  if (!found) {
     const seen =
       survey.candidates.length === 0
         ? 'there is none in this folder'
@@ -52,13 +56,11 @@ export async function planContext(request: ContextRequest): Promise<ContextPlan>
       `${JSON.stringify(path)} is a submodule, which is not fetched: its folder is empty in the build context`,
     );
   }
-  const own = `${dockerfile}.dockerignore`;
   const always = new Set([dockerfile, own, '.dockerignore']);
-  for (const file of [own, '.dockerignore']) {
-    const text = await ignoreFile(request, file);
-    if (text !== null) return { ignores: parseDockerignore(file, text), always };
-  }
-  return { ignores: () => false, always };
+  const file = ownIgnore ? own : '.dockerignore';
+  const blob = ownIgnore ?? ignore;
+  if (!blob) return { ignores: () => false, always };
+  return { ignores: parseDockerignore(file, await ignoreFile(request, file, blob)), always };
 }
 
 /**
@@ -196,6 +198,12 @@ async function copyBody(entry: ArchiveEntry, header: ContextHeader, writer: Pack
   while (!isFinished) await pause();
 }
 
+interface Blob {
+  readonly oid: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
 interface Survey {
   readonly candidates: readonly string[];
   readonly submodules: readonly string[];
@@ -230,10 +238,7 @@ async function surveyTree({ mirror, tree, signal }: ContextRequest): Promise<Sur
 }
 
 /** Id and size of the file at `path`, following links inside the tree; null when there is none. */
-async function blobAt(
-  { mirror, tree, signal }: ContextRequest,
-  path: string,
-): Promise<{ oid: string; size: number } | null> {
+async function blobAt({ mirror, tree, signal }: ContextRequest, path: string): Promise<Blob | null> {
   if (path.includes('\n')) return null;
   const result = await mirror.run(
     ['cat-file', '--batch-check', '--follow-symlinks'],
@@ -245,9 +250,7 @@ async function blobAt(
   return oid === undefined ? null : { oid, size: Number(size) };
 }
 
-async function ignoreFile(request: ContextRequest, path: string): Promise<string | null> {
-  const blob = await blobAt(request, path);
-  if (blob === null) return null;
+async function ignoreFile(request: ContextRequest, path: string, blob: Blob): Promise<string> {
   if (blob.size > longestIgnoreFile) {
     throw new PointsmanError(
       'BuildFailed',
