@@ -36,9 +36,20 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: ['test/integration/faults/**'],
           // One engine and one nginx binary serve every file: files run one after the other.
           fileParallelism: false,
           testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/integration/faults/*.test.ts'],
+          globalSetup: 'test/integration/faults/setup.ts',
+          fileParallelism: false,
+          testTimeout: 300_000,
           hookTimeout: 180_000,
         },
       },

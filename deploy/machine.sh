@@ -73,7 +73,7 @@ package_of() {
     nginx) echo nginx-light ;;
     sshd) echo openssh-server ;;
     ip) echo iproute2 ;;
-    git | curl | iptables | npm | docker-registry | shellcheck) echo "$1" ;;
+    git | curl | iptables | npm | docker-registry | shellcheck | faketime) echo "$1" ;;
     *) fail "no package is known for the program $1" ;;
   esac
 }

@@ -128,7 +128,7 @@ objects() {
 
 prepare() {
   section 'machine'
-  install_missing "$work/install.log" docker dockerd iptables nginx git busybox curl npm sshd docker-registry shellcheck ip
+  install_missing "$work/install.log" docker dockerd iptables nginx git busybox curl npm sshd docker-registry shellcheck ip faketime
   ensure_engine "$work"
   say "Node $(node --version), $(git --version), $(nginx -v 2>&1), Docker $(docker info --format '{{.ServerVersion}}')"
   if [ -n "$(objects "$instance_label=quickstart")" ]; then
@@ -160,16 +160,17 @@ instances() {
   ' "$instance_label"
 }
 
-run_integration() {
+# run_on_engine PROJECT SECONDS: a suite that has to leave the engine as it was.
+run_on_engine() {
   local before left
   before=$(instances)
-  suite integration 2100
+  suite "$1" "$2"
   # Instances that were there before are other people's, and may have changed.
   left=$(comm -13 <(echo "$before") <(instances))
   if [ -z "$left" ]; then
     good
   else
-    bad "integration tests: left something of ${left//$'\n'/, } in the engine"
+    bad "$1 tests: left something of ${left//$'\n'/, } in the engine"
   fi
 }
 
@@ -293,7 +294,9 @@ run_simulation
 run_security
 section 'build'
 if check 'build' 300 npm run build; then
-  run_integration
+  run_on_engine integration 2100
+  run_on_engine faults 900
+  grep -A 4 '^faults injected' "$work/faults.log" || true
   section 'benchmarks, short'
   # They check that nothing is lost, never how long something takes.
   check 'benchmarks' 480 npm run bench -- --short || true

@@ -8,6 +8,11 @@ export interface Policy {
   readonly images: readonly string[];
 }
 
+/** What may read a Dockerfile in BuildKit's place: allowed prefixes of images; an empty list allows none. */
+export interface BuildPolicy {
+  readonly frontends: readonly string[];
+}
+
 /** Why `source` may not run here, with the mend; null when it may. */
 export function policyRefusal(policy: Policy, source: GitSource | ImageSource): string | null {
   const [prefixes, value, setting] =
@@ -16,6 +21,12 @@ export function policyRefusal(policy: Policy, source: GitSource | ImageSource): 
       : ([policy.images, source.image, 'policy.images'] as const);
   if (policyAllows(prefixes, source)) return null;
   return `${value} is not allowed by ${setting} on this server: use an allowed one, or have its prefix added`;
+}
+
+/** Why the Dockerfile at `path` may not be read by the image that it names, with the mend; null when it may. */
+export function frontendRefusal({ frontends }: BuildPolicy, path: string, frontend: string): string | null {
+  if (frontends.some((prefix) => isImageBelow(prefix, frontend))) return null;
+  return `${path} asks for the syntax ${JSON.stringify(frontend)}, which is not allowed by policy.frontends on this server: take its syntax line out, use an allowed one, or have its prefix added`;
 }
 
 /**

@@ -19,7 +19,7 @@ export const settingsDefaults = {
   images: { keep: 5 },
   prune: { maxShare: 0.5 },
   secrets: { dir: '/etc/pointsman/secrets' },
-  policy: { sources: [], images: [] },
+  policy: { sources: [], images: [], frontends: ['docker.io/docker/dockerfile'] },
   log: { level: 'info' },
 } as const satisfies Omit<Settings, 'configRepo' | 'credentials'> & {
   readonly configRepo: Omit<Settings['configRepo'], 'url' | 'credential'>;

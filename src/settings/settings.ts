@@ -1,3 +1,5 @@
+import type { BuildPolicy, Policy } from '../manifest/policy.js';
+
 /** The normalised settings: every default filled in, every duration in ms, every path absolute. */
 export interface Settings {
   readonly instance: string;
@@ -25,7 +27,7 @@ export interface Settings {
   readonly images: { readonly keep: number };
   readonly prune: { readonly maxShare: number };
   readonly secrets: { readonly dir: string };
-  readonly policy: { readonly sources: readonly string[]; readonly images: readonly string[] };
+  readonly policy: Policy & BuildPolicy;
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' };
 }
 

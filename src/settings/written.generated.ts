@@ -183,7 +183,7 @@ export interface WrittenSettings {
     dir?: string;
   };
   /**
-   * What projects may use. Prefixes are compared as parsed addresses; an empty list allows any.
+   * What projects may use. Prefixes are compared as parsed addresses; an empty list of sources or images allows any.
    */
   policy?: {
     /**
@@ -198,6 +198,12 @@ export interface WrittenSettings {
      * @maxItems 1000
      */
     images?: string[];
+    /**
+     * Allowed beginnings of the image that a Dockerfile's `# syntax=` names, which reads it in BuildKit's place; an empty list allows none.
+     *
+     * @maxItems 1000
+     */
+    frontends?: string[];
   };
   /**
    * Log of the controller, JSON lines on stdout.

@@ -2,6 +2,8 @@ import { Readable } from 'node:stream';
 import { extract, pack, type Header, type Pack } from 'tar-stream';
 import { PointsmanError } from '../errors.js';
 import { ContextFilter, type ContextHeader } from './context-filter.js';
+import { frontendRefusal, type BuildPolicy } from '../manifest/policy.js';
+import { frontendsOf } from './dockerfile-frontend.js';
 import { parseDockerignore, type Ignores } from './dockerignore.js';
 import { ownSignal } from './git.js';
 import { lastLine } from './git-errors.js';
@@ -13,6 +15,9 @@ export interface ContextRequest {
   readonly tree: string;
   /** Relative to it. */
   readonly dockerfile: string;
+  /** Build arguments: one of them can name another reader of the Dockerfile as well. */
+  readonly args: Readonly<Record<string, string>>;
+  readonly policy: BuildPolicy;
   readonly onLeftOut: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -24,7 +29,8 @@ export interface ContextPlan {
   readonly always: ReadonlySet<string>;
 }
 
-const longestIgnoreFile = 1024 * 1024;
+/** Of a Dockerfile or an ignore file, bytes. */
+const longestText = 1024 * 1024;
 const mostCandidates = 5;
 const mostSubmodules = 20;
 const lfsPointer = 'version https://git-lfs.github.com/spec/v1\n';
@@ -32,7 +38,8 @@ const longestPointer = 1024;
 
 /**
  * Looks through the tree: is the Dockerfile there, what is ignored.
- * @throws PointsmanError DockerfileMissing, BuildFailed for a `.dockerignore` that cannot be understood, SourceCorrupt
+ * @throws PointsmanError DockerfileMissing, PolicyRefused for a Dockerfile that brings a reader of its own,
+ *   BuildFailed for a `.dockerignore` that cannot be understood, SourceCorrupt
  */
 export async function planContext(request: ContextRequest): Promise<ContextPlan> {
   const { dockerfile, onLeftOut } = request;
@@ -51,6 +58,14 @@ export async function planContext(request: ContextRequest): Promise<ContextPlan>
       `no Dockerfile at ${JSON.stringify(dockerfile)} in the source's folder: ${seen}; add one, or set build.dockerfile or source.path`,
     );
   }
+  const named = [
+    request.args['BUILDKIT_SYNTAX'] ?? [],
+    frontendsOf(await textOf(request, dockerfile, found)),
+  ];
+  for (const frontend of named.flat()) {
+    const refusal = frontendRefusal(request.policy, dockerfile, frontend);
+    if (refusal !== null) throw new PointsmanError('PolicyRefused', refusal);
+  }
   for (const path of survey.submodules) {
     onLeftOut(
       `${JSON.stringify(path)} is a submodule, which is not fetched: its folder is empty in the build context`,
@@ -60,7 +75,7 @@ export async function planContext(request: ContextRequest): Promise<ContextPlan>
   const file = ownIgnore ? own : '.dockerignore';
   const blob = ownIgnore ?? ignore;
   if (!blob) return { ignores: () => false, always };
-  return { ignores: parseDockerignore(file, await ignoreFile(request, file, blob)), always };
+  return { ignores: parseDockerignore(file, await textOf(request, file, blob)), always };
 }
 
 /**
@@ -250,11 +265,11 @@ async function blobAt({ mirror, tree, signal }: ContextRequest, path: string): P
   return oid === undefined ? null : { oid, size: Number(size) };
 }
 
-async function ignoreFile(request: ContextRequest, path: string, blob: Blob): Promise<string> {
-  if (blob.size > longestIgnoreFile) {
+async function textOf(request: ContextRequest, path: string, blob: Blob): Promise<string> {
+  if (blob.size > longestText) {
     throw new PointsmanError(
       'BuildFailed',
-      `${path} has ${blob.size} bytes, at most ${longestIgnoreFile} are read; shorten it`,
+      `${path} has ${blob.size} bytes, at most ${longestText} are read; shorten it`,
     );
   }
   const { mirror, signal } = request;

@@ -14,7 +14,7 @@ import type { GitSource, ResolvedSource, SourceRepository } from './port.js';
 import { RefWatch } from './ref-watch.js';
 
 export interface SourceRepositoryDeps {
-  readonly settings: Pick<Settings, 'configRepo' | 'credentials'>;
+  readonly settings: Pick<Settings, 'configRepo' | 'credentials' | 'policy'>;
   readonly mirrors: MirrorStore;
   readonly log: Logger;
   readonly clock: Clock;
@@ -62,7 +62,15 @@ export class GitSourceRepository implements SourceRepository {
   ): Promise<Readable> {
     const followed = this.#open(source.repo);
     const { mirror } = followed;
-    const request = { mirror, tree: resolved.tree, dockerfile: source.build.dockerfile, onLeftOut, signal };
+    const request = {
+      mirror,
+      tree: resolved.tree,
+      dockerfile: source.build.dockerfile,
+      args: source.build.args,
+      policy: this.#deps.settings.policy,
+      onLeftOut,
+      signal,
+    };
     return followed.guarded(signal, async () => {
       followed.use(resolved.commit);
       const lines: string[] = [];

@@ -108,7 +108,7 @@ function settingsOf(folder: string, url: string): Settings {
     images: { keep: 3 },
     prune: { maxShare: 0.5 },
     secrets: { dir: join(folder, 'secrets') },
-    policy: { sources: [], images: [] },
+    policy: { sources: [], images: [], frontends: [] },
     log: { level: 'error' },
   };
 }

@@ -42,7 +42,7 @@ export function settingsIn(stateDir: string): Settings {
     images: { keep: 5 },
     prune: { maxShare: 0.5 },
     secrets: { dir: join(stateDir, 'no-secrets') },
-    policy: { sources: [], images: [] },
+    policy: { sources: [], images: [], frontends: [] },
     log: { level: 'info' },
   };
 }

@@ -71,9 +71,14 @@ interface ConfigOptions {
 function configSettings(
   url: string,
   options: ConfigOptions = {},
-): Pick<Settings, 'configRepo' | 'credentials'> {
+): Pick<Settings, 'configRepo' | 'credentials' | 'policy'> {
   const { branch = 'main', path = 'projects', credential = null } = options;
-  return { configRepo: { url, branch, path, intervalMs: 60_000, credential }, credentials: [] };
+  const configRepo = { url, branch, path, intervalMs: 60_000, credential };
+  return {
+    configRepo,
+    credentials: [],
+    policy: { sources: [], images: [], frontends: ['docker.io/docker'] },
+  };
 }
 
 function openConfig(url: string, options: ConfigOptions = {}) {
@@ -289,8 +294,8 @@ describe('a local config repository', () => {
     expect(reads.blobs).toBe(5);
     expect(desired?.problems.map(({ file, message }) => [file, message])).toEqual([
       ['projects/link.yaml', expect.stringContaining('symbolic link')],
-      ['projects/sub.yml', expect.stringContaining('submodule')],
       ['projects/long.yaml', expect.stringContaining('66560 bytes')],
+      ['projects/sub.yml', expect.stringContaining('submodule')],
     ]);
     expect(desired?.removalsHeldBecause).toContain('projects/link.yaml');
   });
@@ -1196,6 +1201,21 @@ describe('the build context', () => {
     expect([...entries.keys()].sort()).toEqual(
       ['.dockerignore', 'a', 'docker/', 'docker/App', 'docker/App.dockerignore'].sort(),
     );
+  });
+
+  it.each<[string, Readonly<Record<string, string>>]>([
+    ['# syntax=evil.example/frontend\nFROM node:base\n', {}],
+    ['// syntax=evil.example/frontend\nFROM node:base\n', {}],
+    ['FROM node:base\n', { BUILDKIT_SYNTAX: 'evil.example/frontend' }],
+  ])('is refused to a Dockerfile that brings a reader of its own: %j %j', async (dockerfile, args) => {
+    const build = { dockerfile: 'Dockerfile', target: null, args, timeoutMs: 1 };
+    await expect(contextOf({ Dockerfile: dockerfile }, { build })).rejects.toMatchObject({
+      code: 'PolicyRefused',
+      message: expect.stringContaining('"evil.example/frontend"') as string,
+    });
+    const allowed = dockerfile.replace('evil.example/frontend', 'docker/dockerfile:1');
+    const { entries } = await contextOf({ Dockerfile: allowed }, { build: { ...build, args: {} } });
+    expect([...entries.keys()]).toEqual(['Dockerfile']);
   });
 
   it('leaves out links that lead out of it and says so', async () => {

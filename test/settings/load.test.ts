@@ -107,7 +107,7 @@ describe('parseSettings', () => {
       },
       concurrency: { builds: 2, deployments: 4 },
       log: { level: 'debug' },
-      policy: { sources: [], images: ['ghcr.io/acme'] },
+      policy: { sources: [], images: ['ghcr.io/acme'], frontends: ['docker.io/docker/dockerfile'] },
     });
   });
 

@@ -156,6 +156,8 @@ export interface GitHttpServer {
   token: string | null;
   /** Requests with the right token are sent there. */
   redirectAfterLogin: string | null;
+  /** Answers are cut off after so many bytes: in the midst of a pack. */
+  truncateAt: number | null;
   close(): Promise<void>;
 }
 
@@ -182,6 +184,7 @@ export async function startGitHttp(
     } else if (server.redirectAfterLogin !== null) {
       response.writeHead(302, { location: server.redirectAfterLogin + (request.url ?? '') }).end();
     } else {
+      if (server.truncateAt !== null) cutAfter(response, server.truncateAt);
       runBackend(root, options.protocol ?? 'v2', request, response, children);
     }
   });
@@ -198,6 +201,7 @@ export async function startGitHttp(
     answer: null,
     token: options.token ?? null,
     redirectAfterLogin: null,
+    truncateAt: null,
     async close() {
       for (const child of children) child.kill('SIGKILL');
       http.closeAllConnections();
@@ -212,6 +216,20 @@ function passwordOf(request: IncomingMessage): string | null {
   if (encoded === undefined) return null;
   const text = Buffer.from(encoded, 'base64').toString('utf8');
   return text.slice(text.indexOf(':') + 1);
+}
+
+/** Breaks the connection when more than `bytes` of the body were written. */
+function cutAfter(response: ServerResponse, bytes: number): void {
+  const write = response.write.bind(response) as (chunk: Buffer) => boolean;
+  let left = bytes;
+  response.write = (chunk: Buffer) => {
+    const part = chunk.subarray(0, left);
+    left -= part.length;
+    if (part.length === chunk.length) return write(chunk);
+    write(part);
+    setImmediate(() => response.destroy());
+    return false;
+  };
 }
 
 function runBackend(

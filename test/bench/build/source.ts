@@ -13,7 +13,7 @@ export function sourceOf(
 ): { readonly source: GitSource; open(): GitSourceRepository } {
   const mirrors = new MirrorStore({ stateDir: join(folder, 'state') });
   const configRepo = { url: repo, branch: 'main', path: '.', intervalMs: 60_000, credential: null };
-  const settings = { configRepo, credentials: [] };
+  const settings = { configRepo, credentials: [], policy: { sources: [], images: [], frontends: [] } };
   return {
     source: { kind: 'git', repo, ref: null, commit: null, path: '.', build: plainBuild },
     open: () => new GitSourceRepository({ settings, mirrors, clock: systemClock, log: silentLogger }),

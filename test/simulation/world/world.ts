@@ -38,7 +38,7 @@ export const settings: Settings = {
   images: { keep: 2 },
   prune: { maxShare: 0.5 },
   secrets: { dir: '/secrets' },
-  policy: { sources: [], images: [] },
+  policy: { sources: [], images: [], frontends: [] },
   log: { level: 'error' },
 };
 

@@ -1,0 +1,32 @@
+/**
+ * Every image that a Dockerfile may have BuildKit run in place of its own reader of Dockerfiles: what
+ * `# syntax=`, `// syntax=` or `{ "syntax": … }` at its beginning names. Versions of BuildKit differ in
+ * which of several counts and after which lines they stop looking, so all are given.
+ */
+export function frontendsOf(dockerfile: string): readonly string[] {
+  const text = dockerfile.replace(/^\uFEFF/, '').replace(/^#![^\n]*\n/, '');
+  return [...directives(text, '#'), ...directives(text, '//'), ...jsonDirective(text)];
+}
+
+/** Only the lines at the top that have the form of a directive. */
+function directives(text: string, comment: string): readonly string[] {
+  const found: string[] = [];
+  for (const line of text.split('\n')) {
+    if (!line.startsWith(comment)) break;
+    const match = /^[\s\u0085]*([a-z][a-z0-9]*)\s*=\s*(.+?)\s*$/i.exec(line.slice(comment.length));
+    if (match === null) break;
+    const [, name = '', value = ''] = match;
+    if (name.toLowerCase() === 'syntax') found.push(value.split(' ')[0] ?? '');
+  }
+  return found;
+}
+
+function jsonDirective(text: string): readonly string[] {
+  if (!text.trimStart().startsWith('{')) return [];
+  try {
+    const { syntax } = JSON.parse(text) as { readonly syntax?: unknown };
+    return typeof syntax === 'string' ? [syntax] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,87 @@
+/** nginx dies, and somebody else has its port when it is to come back; its files are damaged by hand. */
+import { readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Controller } from '../../support/controller.js';
+import { createScenario, type Scenario } from '../../support/scenario.js';
+import { expectSettled } from '../../support/settled.js';
+import { until } from '../../support/waiting.js';
+import { account, put } from './report.js';
+
+let scenario: Scenario;
+let shop: string;
+let controller: Controller;
+
+beforeEach(async () => {
+  scenario = await createScenario();
+  shop = scenario.name('shop');
+  await scenario.commitManifest(shop, await scenario.application('shop'));
+  controller = scenario.start();
+  await controller.waitLive(shop);
+});
+afterEach(() => scenario.cleanup());
+
+it('says who has the port, and serves again when it is free', async () => {
+  const client = scenario.client(shop, 'v1');
+  const { listen } = scenario.ports;
+  const squatter = createServer((socket) => socket.destroy());
+  const pid = Number(await readFile(join(scenario.stateDir, 'nginx/nginx.pid'), 'utf8'));
+  const workers = await scenario.nginxWorkers();
+  // Stopped first: nothing brings it back before the port is taken.
+  controller.signal('SIGSTOP');
+  process.kill(pid, 'SIGKILL');
+  for (const worker of workers) process.kill(Number(worker), 'SIGKILL');
+  await until(
+    () =>
+      new Promise<boolean>((resolve) => {
+        squatter.once('error', () => resolve(false));
+        squatter.listen(listen, '127.0.0.1', () => resolve(true));
+      }),
+  );
+  controller.signal('SIGCONT');
+  const message = await controller.waitFor('status names the port', ({ status }) =>
+    status?.components.nginx.ok === false ? status.components.nginx.message : null,
+  );
+  expect(message).toContain(`${listen}`);
+  await new Promise((resolve) => squatter.close(resolve));
+  await controller.waitFor('it serves', async () => (await scenario.version(shop).catch(() => '')) === 'v1');
+  await controller.waitFor('status says so', ({ status }) => status?.components.nginx.ok);
+  const { sent, failed, wrong } = await client.stop();
+  await put({ what: 'nginx killed, its port taken', faults: 2, sent, failed, wrong, unavoidable: failed });
+  expect(wrong).toBe(0);
+  await controller.stop();
+  await expectSettled(scenario);
+});
+
+it('mends every file that somebody damages, without a lost request', async () => {
+  const client = scenario.client(shop, 'v1');
+  const nginx = join(scenario.stateDir, 'nginx');
+  const site = join(nginx, 'sites', `${shop}.conf`);
+  const [switchName = ''] = await readdir(join(nginx, 'switch'));
+  const whole = {
+    [site]: await readFile(site, 'utf8'),
+    [join(nginx, 'switch', switchName)]: await readFile(join(nginx, 'switch', switchName), 'utf8'),
+  };
+  let faults = 0;
+  for (const [path, text] of Object.entries(whole)) {
+    for (const harm of [
+      () => writeFile(path, 'not for nginx {'),
+      () => truncate(path, Math.floor(text.length / 2)),
+      () => truncate(path, 0),
+      ...(path === site ? [() => rm(path)] : []),
+    ]) {
+      await harm();
+      faults += 1;
+      await controller.waitFor('the file is whole again', async () => {
+        return (await readFile(path, 'utf8').catch(() => '')) === text;
+      });
+      expect(await scenario.version(shop)).toBe('v1');
+    }
+  }
+  const configCommit = await scenario.config.head();
+  await controller.waitIdle({ configCommit });
+  await account('nginx files damaged', faults, client);
+  await controller.stop();
+  await expectSettled(scenario);
+});

@@ -1,0 +1,63 @@
+/** What the fault tests share: their form, their chance, and the account of what they did. */
+import { appendFile } from 'node:fs/promises';
+import { expect } from 'vitest';
+import { endState, type EndState } from '../../support/settled.js';
+import type { Client } from '../../support/client.js';
+import type { Scenario } from '../../support/scenario.js';
+
+/** `POINTSMAN_FAULTS=full` for the whole; everything else is the short form. */
+export const isFull = process.env['POINTSMAN_FAULTS'] === 'full';
+
+/** Of the moments at which something is killed; `POINTSMAN_FAULTS_SEED` repeats a run. */
+export const seed = Number(process.env['POINTSMAN_FAULTS_SEED'] ?? Date.now() % 1_000_000);
+
+/** mulberry32: numbers from 0 to 1 that follow from the seed. */
+export function randomNumbers(from: number): () => number {
+  let state = from >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export interface Account {
+  readonly what: string;
+  /** Injected. */
+  readonly faults: number;
+  /** By clients while faults were injected. */
+  readonly sent: number;
+  readonly failed: number;
+  readonly wrong: number;
+  /** Of `failed`: requests that nobody could have served, the engine or nginx itself being down. */
+  readonly unavoidable: number;
+}
+
+/** Ends the client's part: nothing lost, nothing wrong. One line on the account, which the run sums up. */
+export async function account(what: string, faults: number, client: Client): Promise<void> {
+  const { sent, failed, wrong, reasons } = await client.stop();
+  await put({ what, faults, sent, failed, wrong, unavoidable: 0 });
+  expect({ failed, wrong, reasons }).toEqual({ failed: 0, wrong: 0, reasons: {} });
+  expect(sent).toBeGreaterThan(50);
+}
+
+export async function put(entry: Account): Promise<void> {
+  const { what, faults, sent, failed, unavoidable } = entry;
+  const apart = unavoidable === 0 ? '' : ` (${unavoidable} of them with nobody there to serve)`;
+  process.stdout.write(`${what}: ${faults} faults, ${sent} requests, ${failed} failed${apart}\n`);
+  const file = process.env['POINTSMAN_FAULTS_ACCOUNT'];
+  if (file !== undefined) await appendFile(file, `${JSON.stringify(entry)}\n`);
+}
+
+/** What is there when one project is live beside a warm previous version, and nothing else. */
+export const atRest: EndState = {
+  containers: ['shop idle no running', 'shop live unless-stopped running'],
+  networks: 1,
+  sites: ['shop.conf'],
+  switches: 1,
+};
+
+export async function expectAtRest(scenario: Scenario): Promise<void> {
+  expect(await endState(scenario)).toEqual(atRest);
+}
