@@ -247,7 +247,8 @@ class FileJournal implements Journal {
     const file = await openFile(this.#path, constants.O_RDWR | (fresh ? constants.O_CREAT : 0), mode);
     try {
       await file.chmod(mode);
-      if (fresh) await syncFolder(stateDir);
+      // Also one that is there: who made it may have died before its name was on disk.
+      await syncFolder(stateDir);
     } catch (error) {
       await file.close();
       throw error;

@@ -1,9 +1,15 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
 import type { DesiredState, Problem } from '../manifest/project.js';
 import type { Settings } from '../settings/settings.js';
 import { looseRef } from './local-refs.js';
-import { emptyManifestTree, readManifestTree, type ManifestTreeCache } from './manifest-tree.js';
+import {
+  emptyManifestTree,
+  readManifestTree,
+  type ManifestTreeCache,
+  type ManifestTreeResult,
+} from './manifest-tree.js';
 import type { Mirror } from './mirror.js';
 import type { MirrorStore } from './mirror-store.js';
 import { openObjects, type ObjectStore } from './object-store.js';
@@ -27,6 +33,8 @@ export interface ConfigRepositoryDeps<P> {
   readonly openObjects?: (mirror: Mirror, signal: AbortSignal) => ObjectStore;
 }
 
+type Read<P> = ManifestTreeResult<P> & { readonly cache: ManifestTreeCache<P> };
+
 /** Commits fetched between two clean-ups of the mirror. */
 const fetchesPerTidy = 64;
 
@@ -40,8 +48,9 @@ export class GitConfigRepository<P> implements ConfigRepository {
   readonly #mirror: Mirror;
   /** Full name of the branch. */
   readonly #ref: string;
-  #cache: ManifestTreeCache<P> = emptyManifestTree();
   #desired: DesiredState | null = null;
+  /** What `#desired` was made of. */
+  #read: Read<P> | null = null;
   /** The commit that a restart would find. */
   #recorded: { readonly commit: string; readonly generation: number } | null = null;
   #fetches = 0;
@@ -82,7 +91,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   }
 
   async readAt(commit: string, signal: AbortSignal): Promise<DesiredState> {
-    return this.#inTurn(async () => (await this.#read(commit.toLowerCase(), null, signal)).desired);
+    return this.#inTurn(async () => (await this.#readCommit(commit.toLowerCase(), null, signal)).desired);
   }
 
   async watch(onChange: () => void): Promise<() => Promise<void>> {
@@ -111,6 +120,16 @@ export class GitConfigRepository<P> implements ConfigRepository {
       throw error;
     }
     if (tip !== this.#desired?.commit) await this.#take(tip, signal);
+    else if (this.#desired.invalid.size > 0) await this.#decideAgain();
+  }
+
+  /** Who keeps what several manifests claim depends on what is live, which may be another since the commit was read. */
+  async #decideAgain(): Promise<void> {
+    const before = this.#desired;
+    if (before === null || this.#read === null) return;
+    const { files, problems } = this.#read;
+    const now = holdRemovals(await this.#deps.assemble(before.commit, files, problems), problems);
+    if (!isDeepStrictEqual(now.problems, before.problems)) this.#desired = now;
   }
 
   /** Notes what was read, for a restart with the remote down. A failure is made good by the next look. */
@@ -131,9 +150,9 @@ export class GitConfigRepository<P> implements ConfigRepository {
 
   async #take(tip: string, signal: AbortSignal): Promise<void> {
     try {
-      const { desired, cache } = await this.#read(tip, this.#ref, signal);
+      const { desired, read } = await this.#readCommit(tip, this.#ref, signal);
       this.#desired = desired;
-      this.#cache = cache;
+      this.#read = read;
       this.#deps.log.info(
         { commit: tip, projects: desired.projects.size, problems: desired.problems.length },
         'config repository read',
@@ -171,9 +190,9 @@ export class GitConfigRepository<P> implements ConfigRepository {
     try {
       const commit = await this.#mirror.recorded(this.#ref, signal);
       if (commit === null) return;
-      const { desired, cache } = await this.#read(commit, null, signal);
+      const { desired, read } = await this.#readCommit(commit, null, signal);
       this.#desired = desired;
-      this.#cache = cache;
+      this.#read = read;
       this.#deps.log.info(
         { commit, projects: desired.projects.size },
         'config repository read from the mirror',
@@ -184,21 +203,22 @@ export class GitConfigRepository<P> implements ConfigRepository {
     }
   }
 
-  async #read(
+  async #readCommit(
     commit: string,
     ref: string | null,
     signal: AbortSignal,
-  ): Promise<{ desired: DesiredState; cache: ManifestTreeCache<P> }> {
+  ): Promise<{ readonly desired: DesiredState; readonly read: Read<P> }> {
     const { parse, assemble, settings } = this.#deps;
     const open = this.#deps.openObjects ?? openObjects;
-    const { files, problems, cache } = await this.#mirror.read(commit, ref, signal, () =>
+    const read = await this.#mirror.read(commit, ref, signal, () =>
       readManifestTree(commit, settings.configRepo.path, {
         objects: open(this.#mirror, signal),
         parse,
-        cache: this.#cache,
+        cache: this.#read?.cache ?? emptyManifestTree<P>(),
       }),
     );
-    return { desired: holdRemovals(await assemble(commit, files, problems), problems), cache };
+    const { files, problems } = read;
+    return { desired: holdRemovals(await assemble(commit, files, problems), problems), read };
   }
 
   /** Lets go of older commits from time to time. A failure costs disk space alone. */

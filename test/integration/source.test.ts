@@ -9,6 +9,8 @@ import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { silentLogger } from '../../src/log.js';
+import { assembleDesired } from '../../src/manifest/assemble.js';
+import { parseManifests, type ParsedFile } from '../../src/manifest/parse.js';
 import type { DesiredState, GitSource, Problem } from '../../src/manifest/project.js';
 import type { GitCredential, Settings } from '../../src/settings/settings.js';
 import { GitConfigRepository } from '../../src/source/config-repository.js';
@@ -298,6 +300,36 @@ describe('a local config repository', () => {
       ['projects/sub.yml', expect.stringContaining('submodule')],
     ]);
     expect(desired?.removalsHeldBecause).toContain('projects/link.yaml');
+  });
+
+  it('decides again who keeps what several manifests claim, when what is live has changed', async () => {
+    const origin = await configAt(join(folder, 'origin'));
+    let live = new Map<string, string>();
+    const config = new GitConfigRepository<ParsedFile>({
+      settings: configSettings(origin),
+      mirrors: new MirrorStore({ stateDir }),
+      log: silentLogger,
+      parse: parseManifests,
+      assemble: (commit, files) =>
+        assembleDesired(commit, files, {
+          baseDomain: 'localhost',
+          live: { names: new Map(), domains: live },
+        }),
+    });
+    const claim = (name: string): string =>
+      `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nimage: nginx\nroute: { domains: [shop.test] }\n`;
+    await commitFiles(origin, { 'projects/a.yaml': claim('a'), 'projects/b.yaml': claim('b') });
+    const invalid = async (): Promise<readonly string[]> => {
+      const { desired } = await config.sync(signal);
+      return [...(desired?.invalid.keys() ?? [])].sort();
+    };
+    expect(await invalid()).toEqual(['a', 'b']);
+    const { desired: before } = await config.sync(signal);
+    expect((await config.sync(signal)).desired).toBe(before);
+    // The site file of its owner is back.
+    live = new Map([['shop.test', 'b']]);
+    expect(await invalid()).toEqual(['a']);
+    await config.close();
   });
 
   it.each([
@@ -884,6 +916,18 @@ describe('application sources', () => {
     });
     expect(existsSync('/tmp/pointsman-owned')).toBe(false);
   });
+
+  it.each(['a;b$(id)', '__proto__', 'constructor', '-x', '--upload-pack=x', 'é'])(
+    'follow a branch that somebody called %j',
+    async (ref) => {
+      const repo = await makeRepository(join(folder, 'app'), { bare: true });
+      const commit = await commitFiles(repo, app);
+      await git(repo, 'update-ref', `refs/heads/${ref}`, commit);
+      await commitFiles(repo, { 'server.js': 'newer' });
+      expect(await openSources().resolve(source(repo, { ref }), signal)).toMatchObject({ commit });
+      expect(existsSync('/tmp/pointsman-owned')).toBe(false);
+    },
+  );
 
   it('say that a commit goes elsewhere, which branches there are, and that there is no commit', async () => {
     const repo = await makeRepository(join(folder, 'app'), { bare: true });

@@ -66,7 +66,7 @@ const bugs = [
   {
     name: 'forgets to sync the folder of a new journal',
     file: 'src/record/journal.ts',
-    from: 'if (fresh) await syncFolder(stateDir);',
+    from: 'await syncFolder(stateDir);',
     to: '',
   },
   {

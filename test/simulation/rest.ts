@@ -94,8 +94,6 @@ function checkProject(world: World, project: Project): void {
   const { effects, router, engine, status, git } = world;
   const { name } = project;
   const stand = status?.projects[name];
-  // Who keeps a domain that two manifests claim is decided when the commit is read, by what was live then.
-  if (stand?.state === 'invalid') return;
   const upstream = router.upstream(name);
   const live = upstream === null ? null : engine.at(upstream.split(':')[0] as string);
   if (isSound(world, project)) {

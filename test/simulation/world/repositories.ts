@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { liveClaims } from '../../../src/compose.js';
@@ -107,6 +108,9 @@ export class SimulatedConfig implements ConfigRepository {
       if (tip !== this.#desired?.commit) {
         this.#desired = await this.#read(tip, signal);
         this.state.mirrored = tip;
+      } else if (this.#desired.invalid.size > 0) {
+        const now = await this.#assemble(tip);
+        if (!isDeepStrictEqual(now.problems, this.#desired.problems)) this.#desired = now;
       }
       return { desired: this.#desired, error: null };
     } catch (error) {
