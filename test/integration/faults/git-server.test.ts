@@ -56,16 +56,16 @@ it('serves on and says why, whatever the server answers, and follows it again wh
   const faults: readonly { readonly break: () => void; readonly says: RegExp }[] = [
     { break: () => (server.token = 'another'), says: /token|sign|credential|401/i },
     { break: () => (server.answer = { status: 403 }), says: /403|refus|permission|access/i },
-    { break: () => (server.answer = { status: 404 }), says: /no git repository|not found|404/i },
+    { break: () => (server.answer = { status: 404 }), says: /no such repository/i },
     { break: () => (server.answer = { status: 500 }), says: /connection failed|500/i },
     { break: () => (server.truncateAt = 200), says: /connection failed|cannot reach/i },
     {
       break: () => (server.answer = { status: 302, location: `http://127.0.0.1:${port}` }),
-      says: /redirect|connection failed|another/i,
+      says: /redirect|connection failed|no such repository/i,
     },
     {
       break: () => (server.redirectAfterLogin = `http://127.0.0.1:${port}`),
-      says: /redirect|connection failed|another/i,
+      says: /redirect|connection failed|no such repository/i,
     },
   ];
   for (const [round, fault] of faults.entries()) {

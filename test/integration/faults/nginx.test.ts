@@ -54,6 +54,16 @@ it('says who has the port, and serves again when it is free', async () => {
   await expectSettled(scenario);
 });
 
+/** A switch file is made anew from its container, with the time of that. */
+function meaningOf(text: string): string {
+  try {
+    const { revision, slot, spec } = JSON.parse(text) as Record<string, string>;
+    return JSON.stringify({ revision, slot, spec });
+  } catch {
+    return text;
+  }
+}
+
 it('mends every file that somebody damages, without a lost request', async () => {
   const client = scenario.client(shop, 'v1');
   const nginx = join(scenario.stateDir, 'nginx');
@@ -74,9 +84,11 @@ it('mends every file that somebody damages, without a lost request', async () =>
       await harm();
       faults += 1;
       await controller.waitFor('the file is whole again', async () => {
-        return (await readFile(path, 'utf8').catch(() => '')) === text;
+        return meaningOf(await readFile(path, 'utf8').catch(() => '')) === meaningOf(text);
       });
       expect(await scenario.version(shop)).toBe('v1');
+      // What follows a repair within 5 ms the watch drops, and only the next full look finds it.
+      await controller.waitLooks();
     }
   }
   const configCommit = await scenario.config.head();
