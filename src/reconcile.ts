@@ -120,7 +120,6 @@ async function applySteps(steps: readonly Step[], context: PassContext): Promise
       const outcome = await applyStep(step, context);
       if (outcome.kind === 'waiting') waiting = outcome;
       if (outcome.kind === 'changed') anyChanged = true;
-      if (outcome.kind === 'waiting' && step.kind === 'unroute') break;
       if (looksAgain.has(step.kind)) break;
     } catch (error) {
       context.stopping.throwIfAborted();
@@ -135,8 +134,9 @@ async function applySteps(steps: readonly Step[], context: PassContext): Promise
 }
 
 /**
- * A deployment takes long, and everything may have changed meanwhile; a container made again is another
- * one, and a switch file that is back says again what the other slot is.
+ * A deployment and a batch of routes take long, and everything may have changed meanwhile: a container
+ * that was down may serve again. A container made again is another one, and a switch file that is back
+ * says again what the other slot is.
  */
 const looksAgain: ReadonlySet<Step['kind']> = new Set([
   'deploy',
@@ -144,6 +144,7 @@ const looksAgain: ReadonlySet<Step['kind']> = new Set([
   'close',
   'recreate',
   'restore-switch',
+  'unroute',
 ]);
 
 /** `close` is a record alone: a journal that takes none must not hold up repairs and the way back. */

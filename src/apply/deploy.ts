@@ -137,17 +137,10 @@ async function clearSlot(deployment: Deployment, signal: AbortSignal): Promise<v
   const spec = parseSpec(container.labels.spec);
   const record = live?.record ?? null;
   const wasLive = record?.previous?.deployment === container.labels.deployment;
-  // A switch file that is gone, or was put back in this very pass, tells nothing.
-  const mayHaveServed = wasLive || record === null;
   const memory = context.journal.memory.project(context.project);
   const drained = memory.drained?.slot === step.slot && memory.drained.revision === container.labels.revision;
-  if (
-    mayHaveServed &&
-    !drained &&
-    container.state === 'running' &&
-    container.address !== null &&
-    spec !== null
-  ) {
+  // A candidate too: a switch that was taken back let requests in.
+  if (!drained && container.state === 'running' && container.address !== null && spec !== null) {
     deployment.progress(`waiting until ${step.slot} is drained`);
     context.drains.start({
       project: context.project,

@@ -63,13 +63,16 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
   const container = observed.containers[slot];
   if (container === null) return { steps: [], wakeAt: null };
   const { revision } = container.labels;
-  if (!isPrevious(input, container)) {
-    return { steps: [removals(container, 'its deployment ended before it got traffic', null)], wakeAt: null };
-  }
-  if (!live.routed || memory.open !== null) return { steps: drainStep(input, container), wakeAt: null };
   const drained =
     container.state !== 'running' || (memory.drained?.slot === slot && memory.drained.revision === revision);
+  if (!isPrevious(input, container)) {
+    const why = 'its deployment ended before it got traffic';
+    // A switch that was taken back, or whose record is lost, let requests in.
+    const mayServe = !drained && container.address !== null && parseSpec(container.labels.spec) !== null;
+    return { steps: mayServe ? drainStep(input, container) : [removals(container, why, null)], wakeAt: null };
+  }
   if (!drained) return { steps: drainStep(input, container), wakeAt: null };
+  if (!live.routed || memory.open !== null) return { steps: [], wakeAt: null };
   const rejected = memory.failure?.rejected === true && memory.failure.revision === revision;
   if (rejected)
     return { steps: [removals(container, 'its revision failed its bake', revision)], wakeAt: null };

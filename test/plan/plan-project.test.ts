@@ -151,10 +151,34 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'live',
   ],
   [
-    'removes a candidate that nobody goes on with',
+    'makes sure that a candidate that nobody goes on with has nothing in flight',
     input({
       ...served('blue', 'A'),
       containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')],
+    }),
+    ['drain green'],
+    'live',
+  ],
+  [
+    'removes a candidate that nobody goes on with once nothing is in flight',
+    input(
+      {
+        ...served('blue', 'A'),
+        containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')],
+      },
+      { memory: memory({ drained: { slot: 'green', revision: 'X' } }) },
+    ),
+    ['remove green'],
+    'live',
+  ],
+  [
+    'removes a candidate that does not run at once',
+    input({
+      ...served('blue', 'A'),
+      containers: [
+        container('blue', 'A', { restartPolicy: 'unless-stopped' }),
+        container('green', 'X', { state: 'exited' }),
+      ],
     }),
     ['remove green'],
     'live',
@@ -254,7 +278,7 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'progressing',
   ],
   [
-    'closes a deployment that is no longer wanted and removes its candidate',
+    'closes a deployment that is no longer wanted and lets go of its candidate',
     input(
       {
         ...served('blue', 'A'),
@@ -262,7 +286,7 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
       },
       { memory: memory({ open: open('B') }) },
     ),
-    ['close', 'remove green'],
+    ['close', 'drain green'],
     'live',
   ],
   [

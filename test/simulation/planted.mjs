@@ -36,8 +36,8 @@ const bugs = [
   {
     name: 'clears a slot without its drain',
     file: 'src/apply/deploy.ts',
-    from: '    mayHaveServed &&\n    !drained &&',
-    to: '    false &&',
+    from: '  if (!drained && container.state',
+    to: '  if (false && container.state',
   },
   {
     name: 'goes back without probing',
@@ -46,9 +46,21 @@ const bugs = [
     to: '',
   },
   {
+    name: 'removes a slot whose switch was taken back without its drain',
+    file: 'src/plan/plan-letting-go.ts',
+    from: 'const mayServe = !drained &&',
+    to: 'const mayServe = false &&',
+  },
+  {
+    name: 'removes a project by what it saw before its route went',
+    file: 'src/reconcile.ts',
+    from: "  'unroute',\n",
+    to: '',
+  },
+  {
     name: 'leaks the candidate of a failed deployment',
     file: 'src/plan/plan-letting-go.ts',
-    from: "return { steps: [removals(container, 'its deployment ended before it got traffic', null)], wakeAt: null };",
+    from: 'return { steps: mayServe ? drainStep(input, container) : [removals(container, why, null)], wakeAt: null };',
     to: 'return { steps: [], wakeAt: null };',
   },
   {

@@ -10,6 +10,12 @@ const port = 3000;
 /** A switch that cannot be verified is taken back at once. */
 const putBackMs = 1_000;
 
+interface Claim {
+  readonly revision: string;
+  /** When its switch file went. */
+  readonly goneAt: number | null;
+}
+
 /** Checks after each effect what DESIGN.md promises for every moment. */
 export class Invariants {
   /** Container that each project's requests went to after the last effect. */
@@ -18,6 +24,8 @@ export class Invariants {
   readonly #lastRevision = new Map<string, string>();
   /** `<project> <slot> <revision>` of everything that ever was live. */
   readonly #everLive = new Set<string>();
+  /** By `<project>.<slot>`: the revision that passed its probes before its switch file was made. */
+  readonly #claims = new Map<string, Claim>();
   /** When each project's route last moved. */
   readonly #since = new Map<string, number>();
   #isByHand = false;
@@ -42,6 +50,7 @@ export class Invariants {
       ...router.loaded.keys(),
       ...[...router.switches.keys()].map((key) => key.split('.')[0] as string),
     ]);
+    this.#noteClaims();
     for (const project of projects) this.#checkProject(project);
   }
 
@@ -114,11 +123,29 @@ export class Invariants {
       this.#lastRevision.set(project, revision);
   }
 
+  /** What earned its switch file may be made again when somebody removes it, also after that file was put back. */
+  #noteClaims(): void {
+    const { router, engine, scheduler } = this.world;
+    for (const [key, { record }] of router.switches) {
+      const container = engine.named(`pointsman-${key.replace('.', '-')}`);
+      const claim = this.#claims.get(key);
+      if (record !== null && container?.earned === true && container.labels?.revision === record.revision)
+        this.#claims.set(key, { revision: record.revision, goneAt: null });
+      else if (claim !== undefined && claim.goneAt !== null && scheduler.time - claim.goneAt < putBackMs)
+        this.#claims.set(key, { ...claim, goneAt: null });
+    }
+    for (const [key, claim] of this.#claims)
+      if (claim.goneAt === null && !router.switches.has(key))
+        this.#claims.set(key, { ...claim, goneAt: scheduler.time });
+  }
+
   /** S1: a route moves only to what has just passed its probes. */
   #checkMove(project: string, before: SimulatedContainer | null, container: SimulatedContainer): void {
     const { effects, engine, scheduler } = this.world;
     const revision = container.labels?.revision ?? '';
-    const isRepair = this.#lastRevision.get(project) === revision;
+    const claim = this.#claims.get(`${project}.${container.labels?.role}`);
+    const isClaimed = claim?.goneAt === null && claim.revision === revision;
+    const isRepair = isClaimed || this.#lastRevision.get(project) === revision;
     const isPutBack = container.leftAt !== null && scheduler.time - container.leftAt < putBackMs;
     const isMove = before !== null && engine.containers.has(before.facts.id) && !isPutBack;
     if (!this.#isByHand && !isRepair && !container.earned)
