@@ -64,7 +64,10 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
   if (container === null) return { steps: [], wakeAt: null };
   const { revision } = container.labels;
   if (!isPrevious(input, container)) {
-    return { steps: [removals(container, 'its deployment ended before it got traffic', null)], wakeAt: null };
+    // A switch file that was put back does not say what was there before: this one may have served.
+    const drain = live.record?.previous == null ? drainStep(input, container) : [];
+    const removal = removals(container, 'its deployment ended before it got traffic', null);
+    return { steps: drain.length > 0 ? drain : [removal], wakeAt: null };
   }
   if (!live.routed || memory.open !== null) return { steps: drainStep(input, container), wakeAt: null };
   const drained =

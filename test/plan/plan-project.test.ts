@@ -153,10 +153,19 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   [
     'removes a candidate that nobody goes on with',
     input({
-      ...served('blue', 'A'),
+      ...served('blue', 'A', container('green', 'P')),
       containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')],
     }),
     ['remove green'],
+    'live',
+  ],
+  [
+    'drains one first where the switch file does not say what was there before',
+    input({
+      ...served('blue', 'A'),
+      containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')],
+    }),
+    ['drain green'],
     'live',
   ],
   [
@@ -257,7 +266,7 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'closes a deployment that is no longer wanted and removes its candidate',
     input(
       {
-        ...served('blue', 'A'),
+        ...served('blue', 'A', container('green', 'P')),
         containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'B')],
       },
       { memory: memory({ open: open('B') }) },
