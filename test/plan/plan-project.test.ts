@@ -160,6 +160,15 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'live',
   ],
   [
+    'does so also where the switch file names another one as the previous',
+    input({
+      ...served('blue', 'A', container('green', 'P')),
+      containers: [container('blue', 'A', { restartPolicy: 'unless-stopped' }), container('green', 'X')],
+    }),
+    ['drain green'],
+    'live',
+  ],
+  [
     'removes a candidate that nobody goes on with once nothing is in flight',
     input(
       {
