@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { diskContract } from '../simulation/contract/disk-contract.js';
 import { engineContract } from '../simulation/contract/engine-contract.js';
+import { gitContract } from '../simulation/contract/git-contract.js';
 import { routerContract } from '../simulation/contract/router-contract.js';
 import { ensureBaseImage } from '../support/base-image.js';
 import { cleanInstance, containerSpec, leaks, testRuntime } from '../support/engine.js';
+import { openGit } from '../support/git-subject.js';
 import { createNginxWorld, siteOf, switchRecord } from '../support/nginx.js';
 
 /** The same cases run against the simulated parts in test/simulation/contract.test.ts. */
@@ -51,6 +53,19 @@ describe('the real disk', () => {
     try {
       await run({ fs, folder });
     } finally {
+      await fs.rm(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('the real git', () => {
+  it.each(gitContract)('$name', async ({ run }) => {
+    const folder = await fs.mkdtemp(join(tmpdir(), 'pointsman-git-'));
+    const subject = await openGit(folder);
+    try {
+      await run(subject);
+    } finally {
+      await subject.close();
       await fs.rm(folder, { recursive: true, force: true });
     }
   });

@@ -5,10 +5,12 @@ import { siteOf, switchRecord } from '../support/nginx.js';
 import { diskContract } from './contract/disk-contract.js';
 import type { DiskSubject } from './contract/disk-contract.js';
 import { engineContract } from './contract/engine-contract.js';
+import { gitContract } from './contract/git-contract.js';
 import { routerContract } from './contract/router-contract.js';
 import { Disk, useDisk } from './world/disk.js';
 import { Effects } from './world/effects.js';
 import { EngineState } from './world/engine.js';
+import { GitState, SimulatedConfig, SimulatedSources } from './world/repositories.js';
 import { RouterState, SimulatedRouter } from './world/router.js';
 import { SimulatedRuntime } from './world/runtime.js';
 import { Life, Random } from './world/scheduler.js';
@@ -48,5 +50,30 @@ describe('the simulated disk', () => {
     useDisk(new Disk());
     await simulated.mkdir('/work');
     await run({ fs: simulated as unknown as DiskSubject['fs'], folder: '/work' });
+  });
+});
+
+describe('the simulated git', () => {
+  it.each(gitContract)('$name', async ({ run }) => {
+    const effects = new Effects(new Random(1));
+    const state = new GitState(effects);
+    const repo = '/apps/app.git';
+    await run({
+      async open() {
+        const life = new Life(1);
+        const router = new SimulatedRouter(new RouterState(effects), life, () => [1]);
+        return {
+          config: new SimulatedConfig(state, life, router, () => [1]),
+          sources: new SimulatedSources(state, life, () => [1]),
+        };
+      },
+      commitConfig: async (files) => state.commitConfig(new Map(Object.entries(files))),
+      moveConfig: async (commit) => state.moveConfig(commit),
+      repo,
+      commitApp: async () => state.commitApp(repo, 'ok'),
+      moveApp: async (commit) => state.moveApp(repo, commit),
+      setDown: async (isDown) => void (state.isDown = isDown),
+      done: (work) => effects.scheduler.finish(work),
+    });
   });
 });

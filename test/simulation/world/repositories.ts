@@ -29,7 +29,7 @@ export interface AppCommit {
 
 /**
  * Git servers and the mirrors beside the controller. Specification: a branch is moved to any commit by
- * whoever pushes; a look sees the tip of its moment; what was fetched once is in the mirror and outlives
+ * whoever pushes; a look sees the tip of its moment; what was resolved last is in the mirror and outlives
  * the controller; a server that is down answers nothing, and the mirror's last commit counts.
  */
 export class GitState {
@@ -37,6 +37,8 @@ export class GitState {
   readonly commits = new Map<string, ReadonlyMap<string, string>>();
   tip: string | null = null;
   mirrored: string | null = null;
+  /** By repository: the commit that was resolved last; by repository and commit: pinned ones. */
+  readonly mirroredApps = new Map<string, string>();
   /** Commits whose removals a person released. */
   readonly confirmed = new Set<string>();
   /** By repository: every commit, and where the branch is. */
@@ -161,6 +163,8 @@ export class SimulatedConfig implements ConfigRepository {
 export class SimulatedSources implements SourceRepository {
   /** Tips by repository, as last listed. */
   readonly #listed = new Map<string, string>();
+  /** Why the last listing of a repository failed. */
+  readonly #failed = new Map<string, string>();
   #onChange: (repo: string) => void = () => undefined;
   #watched: ReadonlySet<string> = new Set();
   readonly #listener: (repo: string) => void;
@@ -180,23 +184,29 @@ export class SimulatedSources implements SourceRepository {
 
   async refresh(sources: readonly GitSource[], signal: AbortSignal): Promise<readonly GitSource[]> {
     const moved = new Set<string>();
-    for (const repo of new Set(sources.map((source) => source.repo))) {
+    const followed = sources.filter(({ commit }) => commit === null);
+    for (const repo of new Set(followed.map((source) => source.repo))) {
       const before = this.#listed.get(repo);
       await this.#list(repo, signal).catch((error: unknown) => {
         if (isAbort(error, signal)) throw error;
       });
       if (this.#listed.get(repo) !== before) moved.add(repo);
     }
-    return sources.filter(({ repo }) => moved.has(repo));
+    return followed.filter(({ repo }) => moved.has(repo));
   }
 
-  async resolve(source: GitSource, signal: AbortSignal): Promise<ResolvedSource> {
-    const app = this.state.apps.get(source.repo);
-    if (app === undefined) throw new PointsmanError('SourceUnreachable', `${source.repo} is not there`);
-    if (source.commit === null && !this.#listed.has(source.repo)) await this.#list(source.repo, signal);
-    const commit = app.commits.get(source.commit ?? this.#listed.get(source.repo) ?? '');
-    if (commit === undefined) throw new PointsmanError('CommitMissing', `${source.repo} has no such commit`);
-    return { commit: commit.id, tree: commit.tree, stale: null };
+  async resolve({ repo, commit }: GitSource, signal: AbortSignal): Promise<ResolvedSource> {
+    const app = this.state.apps.get(repo);
+    if (app === undefined) throw new PointsmanError('SourceUnreachable', `${repo} is not there`);
+    if (commit !== null) return this.#pinned(app.commits.get(commit), repo);
+    if (!this.#listed.has(repo))
+      await this.#list(repo, signal).catch((error: unknown) => {
+        if (isAbort(error, signal) || !this.state.mirroredApps.has(repo)) throw error;
+      });
+    const found = app.commits.get(this.#listed.get(repo) ?? this.state.mirroredApps.get(repo) ?? '');
+    if (found === undefined) throw new PointsmanError('RefMissing', `${repo} has no branch`);
+    this.state.mirroredApps.set(repo, found.id);
+    return { commit: found.id, tree: found.tree, stale: this.#failed.get(repo) ?? null };
   }
 
   async context(
@@ -229,21 +239,29 @@ export class SimulatedSources implements SourceRepository {
     this.state.sourceWatchers.delete(this.#listener);
   }
 
+  /** A pinned commit needs the server only until it is in the mirror. */
+  #pinned(found: AppCommit | undefined, repo: string): ResolvedSource {
+    const key = `${repo} ${found?.id}`;
+    if (!this.state.mirroredApps.has(key)) reachable(this.state, () => undefined);
+    if (found === undefined) throw new PointsmanError('CommitMissing', `${repo} has no such commit`);
+    this.state.mirroredApps.set(key, found.id);
+    return { commit: found.id, tree: found.tree, stale: null };
+  }
+
   async #list(repo: string, signal: AbortSignal): Promise<void> {
-    const tip = await abortable(
-      this.state.effects.run(
-        this.life,
-        'git',
-        `list ${repo}`,
-        () => reachable(this.state, () => this.state.apps.get(repo)?.tip ?? null),
-        {
-          latencyMs: 15,
-          stale: true,
-        },
-      ),
-      signal,
-    );
-    if (tip !== null) this.#listed.set(repo, tip);
+    const look = (): string | null => reachable(this.state, () => this.state.apps.get(repo)?.tip ?? null);
+    const work = this.state.effects.run(this.life, 'git', `list ${repo}`, look, {
+      latencyMs: 15,
+      stale: true,
+    });
+    try {
+      const tip = await abortable(work, signal);
+      if (tip !== null) this.#listed.set(repo, tip);
+      this.#failed.delete(repo);
+    } catch (error) {
+      if (!isAbort(error, signal)) this.#failed.set(repo, messageOf(error));
+      throw error;
+    }
   }
 }
 
