@@ -2,10 +2,13 @@ import * as simulated from './world/disk.js';
 import { describe, it } from 'vitest';
 import { containerSpec } from '../support/engine.js';
 import { siteOf, switchRecord } from '../support/nginx.js';
+import { probeTarget } from '../support/probe-target.js';
+import { clockContract } from './contract/clock-contract.js';
 import { diskContract } from './contract/disk-contract.js';
 import type { DiskSubject } from './contract/disk-contract.js';
 import { engineContract } from './contract/engine-contract.js';
 import { gitContract } from './contract/git-contract.js';
+import { proberContract } from './contract/prober-contract.js';
 import { routerContract } from './contract/router-contract.js';
 import { Disk, useDisk } from './world/disk.js';
 import { Effects } from './world/effects.js';
@@ -13,7 +16,9 @@ import { EngineState } from './world/engine.js';
 import { GitState, SimulatedConfig, SimulatedSources } from './world/repositories.js';
 import { RouterState, SimulatedRouter } from './world/router.js';
 import { SimulatedRuntime } from './world/runtime.js';
-import { Life, Random } from './world/scheduler.js';
+import { Life, LifeClock, Random } from './world/scheduler.js';
+
+const appImage = { id: 'sha256:app', behaviour: 'ok' } as const;
 
 /** The same cases run against the real parts in test/integration/contract.test.ts. */
 describe('the simulated engine', () => {
@@ -73,6 +78,34 @@ describe('the simulated git', () => {
       commitApp: async () => state.commitApp(repo, 'ok'),
       moveApp: async (commit) => state.moveApp(repo, commit),
       setDown: async (isDown) => void (state.isDown = isDown),
+      done: (work) => effects.scheduler.finish(work),
+    });
+  });
+});
+
+describe('the simulated clock', () => {
+  it.each(clockContract)('$name', async ({ run }) => {
+    const { scheduler } = new Effects(new Random(1));
+    await run({ clock: new LifeClock(scheduler, new Life(1)), done: (work) => scheduler.finish(work) });
+  });
+});
+
+describe('the simulated prober', () => {
+  it.each(proberContract)('$name', async ({ run }) => {
+    const effects = new Effects(new Random(1));
+    const state = new EngineState(effects);
+    const world = { onStop: () => undefined, onRemoveImage: () => undefined, fate: () => [1] };
+    state.start(
+      state.add('app', containerSpec('sim', state.ensureNetwork('app'), 'app', []).labels, appImage, {
+        address: '10.213.0.2',
+        restartPolicy: 'no',
+      }),
+    );
+    await effects.scheduler.runUntil(100);
+    await run({
+      prober: new SimulatedRuntime(state, new Life(1), world),
+      well: probeTarget('10.213.0.2', 3000),
+      nobody: probeTarget('10.213.0.3', 3000),
       done: (work) => effects.scheduler.finish(work),
     });
   });

@@ -41,6 +41,17 @@ export const diskContract: readonly ContractCase<DiskSubject>[] = [
     },
   },
   {
+    name: 'a file has the mode it was made with, and belongs to who made it',
+    async run({ fs, folder }) {
+      await fs.writeFile(`${folder}/private`, 'value', { mode: 0o600 });
+      const file = await fs.open(`${folder}/private`, constants.O_RDONLY);
+      const { mode, uid, size } = await file.stat();
+      same([mode & 0o777, uid, size], [0o600, process.geteuid?.(), 5]);
+      same(String(await file.readFile('utf8')), 'value');
+      await file.close();
+    },
+  },
+  {
     name: 'a rename replaces, a link is the same file, and names are listed',
     async run({ fs, folder }) {
       await fs.writeFile(`${folder}/old`, 'old');

@@ -1,7 +1,8 @@
 /**
  * A disk in memory, in the place of `node:fs/promises` while the controller's code is simulated.
  * Specification: what is written is seen at once by everybody; it survives a power cut only after the
- * file (contents) and its folder (names) were synced. A process that dies loses nothing.
+ * file (contents) and its folder (names) were synced. A process that dies loses nothing. Every file
+ * belongs to the controller's user.
  */
 import { basename, dirname } from 'node:path';
 import { never } from './scheduler.js';
@@ -146,11 +147,13 @@ interface Facts {
   readonly ino: number;
   readonly dev: number;
   readonly mode: number;
+  readonly uid: number;
   isFile(): boolean;
 }
 
 function factsOf(inode: Inode): Facts {
-  return { size: inode.data.length, ino: inode.number, dev: 1, mode: inode.mode, isFile: () => true };
+  const { data, number: ino, mode } = inode;
+  return { size: data.length, ino, dev: 1, mode, uid: process.geteuid?.() ?? 0, isFile: () => true };
 }
 
 export function open(path: string, flags: number | string = 0, mode = 0o644): Promise<Handle> {
