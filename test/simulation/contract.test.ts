@@ -18,6 +18,8 @@ import { RouterState, SimulatedRouter } from './world/router.js';
 import { SimulatedRuntime } from './world/runtime.js';
 import { Life, LifeClock, Random } from './world/scheduler.js';
 
+const nothing = (): void => undefined;
+const unwatched = { onStop: nothing, onRemoveImage: nothing, onCreate: nothing, fate: () => [1] };
 const appImage = { id: 'sha256:app', behaviour: 'ok' } as const;
 
 /** The same cases run against the real parts in test/integration/contract.test.ts. */
@@ -26,9 +28,8 @@ describe('the simulated engine', () => {
     const effects = new Effects(new Random(1));
     const state = new EngineState(effects);
     state.addImage('sha256:app', 'app:1', {}, 'ok');
-    const world = { onStop: () => undefined, onRemoveImage: () => undefined, fate: () => [1] };
     await run({
-      runtime: new SimulatedRuntime(state, new Life(1), world),
+      runtime: new SimulatedRuntime(state, new Life(1), unwatched),
       image: 'sha256:app',
       spec: (network, change) => containerSpec('sim', network, 'sha256:app', ['sleep', '600'], change),
       done: (work) => effects.scheduler.finish(work),
@@ -94,7 +95,6 @@ describe('the simulated prober', () => {
   it.each(proberContract)('$name', async ({ run }) => {
     const effects = new Effects(new Random(1));
     const state = new EngineState(effects);
-    const world = { onStop: () => undefined, onRemoveImage: () => undefined, fate: () => [1] };
     state.start(
       state.add('app', containerSpec('sim', state.ensureNetwork('app'), 'app', []).labels, appImage, {
         address: '10.213.0.2',
@@ -103,7 +103,7 @@ describe('the simulated prober', () => {
     );
     await effects.scheduler.runUntil(100);
     await run({
-      prober: new SimulatedRuntime(state, new Life(1), world),
+      prober: new SimulatedRuntime(state, new Life(1), unwatched),
       well: probeTarget('10.213.0.2', 3000),
       nobody: probeTarget('10.213.0.3', 3000),
       done: (work) => effects.scheduler.finish(work),

@@ -1,36 +1,12 @@
+import { manifestText } from './manifest.js';
+import type { Manifest } from './manifest.js';
+import { SecretsAndImages } from './secrets-and-images.js';
 import { isSound, checkRest, desiredOf, runToRest } from './rest.js';
 import { behaviours } from './world/engine.js';
 import { faultKinds } from './world/effects.js';
 import type { FaultKind } from './world/effects.js';
-import { drainMs } from './world/invariants.js';
 import { Random } from './world/scheduler.js';
 import { World } from './world/world.js';
-
-export interface Manifest {
-  readonly name: string;
-  readonly version: number;
-  readonly domain: string;
-  readonly suspend?: boolean;
-  readonly release?: boolean;
-  readonly commit?: string | null;
-}
-
-export function manifestText(manifest: Manifest): string {
-  const { name, version, domain, suspend = false, release = false, commit = null } = manifest;
-  return [
-    'apiVersion: pointsman.dev/v1',
-    'kind: Project',
-    `name: ${name}`,
-    ...(suspend ? ['suspend: true'] : []),
-    `source: { repo: /apps/${name}.git${commit === null ? '' : `, commit: "${commit}"`} }`,
-    `run: { env: { VERSION: "v${version}" } }`,
-    ...(release ? ['release: { command: ["migrate"] }'] : []),
-    'health: { within: 10s, bake: 3s }',
-    `route: { domains: [${domain}] }`,
-    `rollout: { drain: ${drainMs / 1000}s, keepPrevious: 30s }`,
-    '',
-  ].join('\n');
-}
 
 export interface HistoryResult {
   readonly seed: number;
@@ -51,10 +27,13 @@ class History {
   #faultIn = -1;
   #fault: FaultKind = 'error';
   #eventsFail = false;
+  /** One history in five has them. */
+  readonly #extra: SecretsAndImages | null;
 
   constructor(seed: number) {
     this.random = new Random(seed);
     this.world = new World(new Random(seed ^ 0x5bd1e995));
+    this.#extra = seed % 5 === 2 ? new SecretsAndImages(this.world, this.random) : null;
     this.world.effects.decide = () => {
       if (this.#faultIn < 0) return null;
       this.#faultIn -= 1;
@@ -72,7 +51,8 @@ class History {
     const projects = 1 + random.below(3);
     for (const name of names.slice(0, projects)) {
       world.git.commitApp(`/apps/${name}.git`, 'ok');
-      this.#files.set(name, { name, version: 1, domain: `${name}.example.com`, release: random.chance(0.3) });
+      const manifest = { name, version: 1, domain: `${name}.example.com`, release: random.chance(0.3) };
+      this.#files.set(name, this.#extra?.dress(manifest) ?? manifest);
     }
     this.#commit();
     world.begin();
@@ -89,6 +69,7 @@ class History {
   async #step(): Promise<void> {
     const { random, world } = this;
     const name = random.pick([...this.#files.keys(), 'alpha']);
+    if (this.#extra !== null && random.chance(0.3)) return this.#change(name, this.#extra);
     const roll = random.below(100);
     if (roll < 30) this.#faultSoon();
     else if (roll < 45) this.#change(name);
@@ -110,9 +91,13 @@ class History {
     this.#fault = this.random.pick(faultKinds);
   }
 
-  #change(name: string): void {
+  #change(name: string, extra: SecretsAndImages | null = null): void {
     const manifest = this.#files.get(name);
     if (manifest === undefined) return;
+    if (extra !== null) {
+      this.#files.set(name, extra.step(manifest));
+      return this.#commit();
+    }
     const change = this.random.below(4);
     if (change === 0)
       this.#files.set(name, { ...manifest, domain: `${name}${this.random.below(3)}.example.com` });
@@ -239,6 +224,7 @@ class History {
     this.#eventsFail = false;
     world.git.isDown = false;
     if (world.engine.isDown) world.setEngineDown(false);
+    this.#extra?.settle();
     for (const { labels, facts } of [...world.engine.containers.values()])
       if (labels === null) world.meddle('the stranger leaves', () => world.engine.remove(facts.id));
     if (random.chance(0.7)) this.#commit();

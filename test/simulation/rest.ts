@@ -1,6 +1,8 @@
 import { assembleDesired } from '../../src/manifest/assemble.js';
 import { parseManifests } from '../../src/manifest/parse.js';
 import type { DesiredState, Project } from '../../src/manifest/project.js';
+import type { Behaviour } from './world/engine.js';
+import { behaviourOf, idOf } from './world/runtime.js';
 import type { World } from './world/world.js';
 
 /** Without an effect for this long, a full look included, the world is at rest. */
@@ -68,18 +70,21 @@ export function checkRest(world: World): void {
 
 /** Whether the newest source of the project can become live at all. */
 export function isSound(world: World, project: Project): boolean {
-  if (project.source.kind !== 'git') return true;
-  const app = world.git.apps.get(project.source.repo);
-  const behaviour = app?.commits.get(project.source.commit ?? app.tip)?.behaviour;
+  const behaviour = behaviourOfProject(world, project);
   return (
     behaviour === 'ok' || behaviour === 'slow' || (behaviour === 'bad-release' && project.release === null)
   );
 }
 
+function behaviourOfProject({ git }: World, { source }: Project): Behaviour | undefined {
+  if (source.kind === 'image') return behaviourOf(source.image);
+  const app = git.apps.get(source.repo);
+  return app?.commits.get(source.commit ?? app.tip)?.behaviour;
+}
+
 /** What falls ill later: a first deployment has no bake. */
-function mayBeLive({ git }: World, { source }: Project): boolean {
-  const app = source.kind === 'git' ? git.apps.get(source.repo) : undefined;
-  return app?.commits.get(app.tip)?.behaviour === 'sick';
+function mayBeLive(world: World, project: Project): boolean {
+  return behaviourOfProject(world, project) === 'sick';
 }
 
 function areAllSound(world: World): boolean {
@@ -107,6 +112,8 @@ function checkProject(world: World, project: Project): void {
       effects.violate(
         `Q1 ${name} serves source ${live.labels?.sourceCommit?.slice(0, 7)}, not ${wanted?.slice(0, 7)} (${stand?.state}: ${stand?.message})`,
       );
+    if (project.source.kind === 'image' && live.facts.image !== idOf(project.source.image))
+      effects.violate(`Q1 ${name} does not run ${project.source.image}`);
     if (live.labels?.revision !== stand?.desired?.revision)
       effects.violate(
         `Q1 ${name} serves another revision than is wanted (${stand?.state}: ${stand?.message})`,

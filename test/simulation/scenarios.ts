@@ -1,5 +1,5 @@
-import { manifestText } from './history.js';
-import type { Manifest } from './history.js';
+import { manifestText } from './manifest.js';
+import type { Manifest } from './manifest.js';
 import type { Behaviour } from './world/engine.js';
 import type { World } from './world/world.js';
 

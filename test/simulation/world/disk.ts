@@ -31,6 +31,18 @@ export class Disk {
     return { number: (this.#inodes += 1), data: Buffer.alloc(0), synced: Buffer.alloc(0), mode };
   }
 
+  /** A person puts a file there, and it stays. */
+  place(path: string, text: string, mode: number): void {
+    const inode = this.make(mode);
+    inode.data = inode.synced = Buffer.from(text);
+    for (const names of [this.names, this.durable]) names.set(path, inode);
+  }
+
+  /** A person takes a file away. */
+  take(path: string): void {
+    for (const names of [this.names, this.durable]) names.delete(path);
+  }
+
   powerCut(): void {
     this.names = new Map(this.durable);
     for (const inode of this.names.values()) inode.data = inode.synced;

@@ -12,7 +12,8 @@ import type { Effects } from './effects.js';
 
 /**
  * How an application behaves once it runs. `sick`: healthy for 2 s, then not. `crash`: exits 300 ms
- * after its start. `slow`: healthy after 4 s. `unbuildable` and `bad-release` fail before they run.
+ * after its start. `slow`: healthy after 4 s. `unbuildable` (for an image: it cannot be pulled) and
+ * `bad-release` fail before they run.
  */
 export const behaviours = ['ok', 'slow', 'unbuildable', 'bad-release', 'crash', 'unhealthy', 'sick'] as const;
 export type Behaviour = (typeof behaviours)[number];
@@ -52,6 +53,7 @@ export class EngineState {
   readonly listeners = new Set<(event: RuntimeEvent) => void>();
   readonly droppers = new Set<(error: Error) => void>();
   isDown = false;
+  registryIsDown = false;
   #ids = 0;
 
   constructor(readonly effects: Effects) {}

@@ -1,4 +1,6 @@
-import type { ImageFacts } from '../../../src/runtime/port.js';
+import { reactionTo } from '../../../src/errors.js';
+import type { ErrorCode } from '../../../src/errors.js';
+import type { ContainerSpec, ImageFacts } from '../../../src/runtime/port.js';
 import type { Status } from '../../../src/record/status.generated.js';
 import type { SwitchRecord } from '../../../src/router/port.js';
 import type { SimulatedContainer } from './engine.js';
@@ -9,6 +11,10 @@ export const drainMs = 5_000;
 const port = 3000;
 /** A switch that cannot be verified is taken back at once. */
 const putBackMs = 1_000;
+/** `retries.attempts` of the simulation's settings. */
+export const settledAttempts = 3;
+/** Every secret's value begins with it. */
+export const canary = 'canary-';
 
 interface Claim {
   readonly revision: string;
@@ -51,11 +57,36 @@ export class Invariants {
       ...[...router.switches.keys()].map((key) => key.split('.')[0] as string),
     ]);
     this.#noteClaims();
+    this.#checkUnique();
     for (const project of projects) this.#checkProject(project);
   }
 
-  /** S14: status says live only what was. */
+  /** S12: what the controller says, writes down or hands to others is searched for the values of secrets. */
+  checkSecrets(text: string, where: string): void {
+    if (text.includes(canary)) this.world.effects.violate(`S12 a secret stands in ${where}`);
+  }
+
+  /** S11, S12: a container can be traced to its commits, and only its environment holds secrets. */
+  onCreate({ name, labels, image, env, ...rest }: ContainerSpec): void {
+    const { effects, git } = this.world;
+    this.checkSecrets(JSON.stringify([labels, rest]), `${name}, outside of its environment`);
+    const isTraced =
+      git.commits.has(labels.configCommit) &&
+      (labels.sourceCommit === null || git.hasCommit(labels.sourceCommit)) &&
+      /^[0-9a-f]{12,}$/.test(labels.revision) &&
+      image.startsWith('sha256:');
+    if (!isTraced)
+      effects.violate(
+        `S11 ${name} cannot be traced: config ${labels.configCommit}, source ${labels.sourceCommit}, revision ${labels.revision}, image ${image}`,
+      );
+    if (env['PORT'] === undefined) effects.violate(`S11 ${name} is not told its port`);
+  }
+
+  /** S14: status says live only what was. S13: attempts end. */
   checkStatus(status: Status): void {
+    for (const [project, { attempts, reason }] of Object.entries(status.projects))
+      if ((attempts ?? 0) > settledAttempts && reason && reactionTo(reason as ErrorCode) === 'retry')
+        this.world.effects.violate(`S13 attempt ${attempts} of ${project}: ${reason}`);
     for (const [project, { live }] of Object.entries(status.projects)) {
       if (
         live === null ||
@@ -121,6 +152,21 @@ export class Invariants {
     const container = this.world.engine.named(`pointsman-${project}-${slot}`);
     if (container?.earned === true && container.labels?.revision === revision)
       this.#lastRevision.set(project, revision);
+  }
+
+  /** S5: two slots a project; addresses and domains belong to one. */
+  #checkUnique(): void {
+    const { engine, router, effects } = this.world;
+    const roles = new Set<string>();
+    for (const { labels, facts } of engine.ours()) {
+      const role = `${labels?.project} ${labels?.role}`;
+      if (roles.has(role)) effects.violate(`S5 ${facts.name} is the second container of ${role}`);
+      roles.add(role);
+    }
+    const subnets = [...engine.networks.values()].map(({ subnet }) => subnet);
+    if (new Set(subnets).size !== subnets.length) effects.violate(`S5 two networks at ${subnets.join(', ')}`);
+    const domains = [...router.loaded.values()].flatMap(({ route }) => route.domains);
+    if (new Set(domains).size !== domains.length) effects.violate(`S5 two sites serve ${domains.join(', ')}`);
   }
 
   /** What earned its switch file may be made again when somebody removes it, also after that file was put back. */

@@ -49,6 +49,11 @@ export class GitState {
 
   constructor(readonly effects: Effects) {}
 
+  /** Whether any application has this commit. */
+  hasCommit(commit: string): boolean {
+    return [...this.apps.values()].some(({ commits }) => commits.has(commit));
+  }
+
   commitConfig(files: ReadonlyMap<string, string>): string {
     const id = hash(`config ${this.commits.size}`).slice(0, 40);
     this.commits.set(id, new Map(files));

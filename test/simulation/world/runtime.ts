@@ -15,6 +15,7 @@ import type {
   RuntimeEvent,
 } from '../../../src/runtime/port.js';
 import { abortable } from './effects.js';
+import { behaviours } from './engine.js';
 import type { Behaviour, EngineState, SimulatedContainer } from './engine.js';
 import type { Life } from './scheduler.js';
 import { never } from './scheduler.js';
@@ -39,6 +40,7 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
       /** Which calls are about to change which container. */
       onStop(container: SimulatedContainer, verb: 'stop' | 'remove'): void;
       onRemoveImage(image: ImageFacts): void;
+      onCreate(spec: ContainerSpec): void;
       fate(event: RuntimeEvent): EventFate;
     },
   ) {}
@@ -127,12 +129,13 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   }
 
   pull(reference: string, _onProgress: (line: string) => void, signal: AbortSignal): Promise<void> {
-    return abortable(
-      this.#do(`pull ${reference}`, true, () => this.state.addImage(idOf(reference), reference, {}, 'ok'), {
-        latencyMs: 300,
-      }),
-      signal,
-    );
+    const pull = (): void => {
+      const behaviour = behaviourOf(reference);
+      if (this.state.registryIsDown || behaviour === 'unbuildable')
+        throw new PointsmanError('ImagePullFailed', `${reference} cannot be pulled`);
+      this.state.addImage(idOf(reference), reference, {}, behaviour);
+    };
+    return abortable(this.#do(`pull ${reference}`, true, pull, { latencyMs: 300 }), signal);
   }
 
   build(
@@ -160,7 +163,12 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   }
 
   create(spec: ContainerSpec): Promise<string> {
-    return this.#do(`create ${spec.name}`, true, () => this.state.create(spec), { latencyMs: 7 });
+    const create = (): string => {
+      const id = this.state.create(spec);
+      this.world.onCreate(spec);
+      return id;
+    };
+    return this.#do(`create ${spec.name}`, true, create, { latencyMs: 7 });
   }
 
   start(id: string): Promise<void> {
@@ -345,6 +353,11 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
   }
 }
 
-function idOf(content: string): string {
+/** A tag ends with how its application behaves: `registry.test/alpha:3-slow`. */
+export function behaviourOf(reference: string): Behaviour {
+  return behaviours.find((behaviour) => reference.endsWith(`-${behaviour}`)) ?? 'ok';
+}
+
+export function idOf(content: string): string {
   return `sha256:${createHash('sha256').update(content).digest('hex')}`;
 }

@@ -10,7 +10,7 @@ import type { Settings } from '../../../src/settings/settings.js';
 import { Disk, mkdir, useDisk } from './disk.js';
 import { Effects } from './effects.js';
 import { EngineState } from './engine.js';
-import { Invariants } from './invariants.js';
+import { Invariants, settledAttempts } from './invariants.js';
 import { GitState, SimulatedConfig, SimulatedSources } from './repositories.js';
 import { RouterState, SimulatedRouter } from './router.js';
 import { SimulatedRuntime } from './runtime.js';
@@ -34,7 +34,7 @@ export const settings: Settings = {
     trustedProxies: [],
   },
   concurrency: { builds: 1, deployments: 4 },
-  retries: { attempts: 3, backoffMs: 5_000, maxBackoffMs: 180_000 },
+  retries: { attempts: settledAttempts, backoffMs: 5_000, maxBackoffMs: 180_000 },
   images: { keep: 2 },
   prune: { maxShare: 0.5 },
   secrets: { dir: '/secrets' },
@@ -89,6 +89,7 @@ export class World {
       const said = text.replace(/"writtenAt":"[^"]*"/, '').replace(/"last(Attempt|Success)At":"[^"]*"/g, '');
       if (said === this.#said) return;
       this.#said = said;
+      this.invariants.checkSecrets(text, 'status');
       this.status = JSON.parse(text) as Status;
       this.invariants.checkStatus(this.status);
     };
@@ -204,10 +205,12 @@ export class World {
     const runtime = new SimulatedRuntime(this.engine, life, {
       onStop: (container, verb) => this.invariants.onStop(container, verb),
       onRemoveImage: (image) => this.invariants.onRemoveImage(image),
+      onCreate: (spec) => this.invariants.onCreate(spec),
       fate,
     });
     const router = new SimulatedRouter(this.router, life, fate);
-    const log = { line: () => undefined, close: () => Promise.resolve() };
+    const line = (text: string): void => this.invariants.checkSecrets(text, 'the log of a deployment');
+    const log = { line, close: () => Promise.resolve() };
     return {
       clock,
       runtime,
@@ -223,6 +226,7 @@ export class World {
 
   /** Remembers what was acknowledged: it has to be there at the next opening (S8). */
   #watched(journal: Journal): Journal {
+    const { invariants } = this;
     const acked = (seq: number): void => void (this.#ackedSeq = Math.max(this.#ackedSeq, seq));
     return new Proxy(journal, {
       get(target, key) {
@@ -231,6 +235,7 @@ export class World {
         if (key !== 'append') return value.bind(target) as unknown;
         return async (entry: Parameters<Journal['append']>[0]) => {
           const record = await target.append(entry);
+          invariants.checkSecrets(JSON.stringify(record), 'the journal');
           acked(record.seq);
           return record;
         };
