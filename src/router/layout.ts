@@ -10,6 +10,8 @@ export interface Layout {
   readonly switches: string;
   /** Site files that wait for their test. */
   readonly staged: string;
+  /** The batch of site files that is being put in place. */
+  readonly batch: string;
   readonly logs: string;
   readonly temporary: string;
   readonly pid: string;
@@ -28,6 +30,7 @@ export function layoutOf(settings: Pick<Settings, 'stateDir' | 'nginx'>): Layout
     sites: join(root, 'sites'),
     switches: join(root, 'switch'),
     staged: join(root, 'staged'),
+    batch: join(root, 'staged', 'batch.json'),
     logs: join(root, 'logs'),
     temporary: join(root, 'tmp'),
     pid: join(root, 'nginx.pid'),

@@ -65,6 +65,7 @@ export class NginxRouter implements Router {
   start(signal: AbortSignal): Promise<void> {
     return this.#inTurn(async () => {
       await this.#prepareFolders();
+      await this.#sites.finishBatch();
       await this.#settle(signal);
     });
   }

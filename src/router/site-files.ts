@@ -166,8 +166,8 @@ export class SiteFiles {
   }
 
   /**
-   * Puts changes in place; they have passed `test`. Sites that give up domains go first. Resolves to the
-   * new generation and what undoes it all.
+   * Puts changes in place; they have passed `test`. Sites that give up domains go first. A crash between
+   * two files is made good by `finishBatch`. Resolves to the new generation and what undoes it all.
    */
   async put(
     changes: readonly SiteChange[],
@@ -184,6 +184,7 @@ export class SiteFiles {
       await Promise.all(paths.map(async (path) => [path, await this.#text(path)] as const)),
     );
     const undo = async (): Promise<void> => {
+      await removeFile(layout.batch);
       for (const [path, text] of before)
         await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
     };
@@ -193,6 +194,7 @@ export class SiteFiles {
         await this.#write(
           new Map([[layout.main, this.#main(layout.shared, nameCount(growing), layout.pid)]]),
         );
+      if (ordered.length > 1) await this.#noteBatch(ordered);
       // Before the sites: after a crash between them the generations differ, and the next start reloads.
       await this.#write(new Map([[layout.shared, this.#shared(generation)]]));
       for (const { project, site } of ordered) {
@@ -201,11 +203,33 @@ export class SiteFiles {
       }
       await this.#write(await this.#surroundings(generation, await this.sites()));
       if (settings.mode === 'system') await this.#testMachine(changes);
+      if (ordered.length > 1) await removeFile(layout.batch);
     } catch (error) {
       await undo();
       throw error;
     }
     return { generation, undo };
+  }
+
+  /**
+   * What a crash left of a batch is put in place: half of one gives a domain that moves to two projects,
+   * or to none. Before anything is reloaded.
+   */
+  async finishBatch(): Promise<void> {
+    const { layout } = this.deps;
+    const text = await this.#text(layout.batch);
+    if (text === null) return;
+    for (const [project, content] of Object.entries(JSON.parse(text) as Record<string, string | null>)) {
+      if (!isProjectName(project)) continue;
+      const path = siteFile(layout, project);
+      await (content === null ? removeFile(path) : replaceFile(path, content, fileMode));
+    }
+    await removeFile(layout.batch);
+  }
+
+  async #noteBatch(changes: readonly SiteChange[]): Promise<void> {
+    const texts = changes.map(({ project, site }) => [project, site === null ? null : this.#render(site)]);
+    await replaceFile(this.deps.layout.batch, JSON.stringify(Object.fromEntries(texts)), 0o600);
   }
 
   /** System mode: our part has passed by itself; together with the machine's own it can still clash. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm, stat, chmod, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, stat, chmod, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -279,6 +279,28 @@ describe('a managed nginx', () => {
     expect(await versionOf('shop.test')).toBe('blue');
     await world.again().start(soon());
     expect(await versionOf('shop.test')).toBe('green');
+  });
+
+  it('finishes a batch that a crash cut short between two site files, before anything is reloaded', async () => {
+    const { blue, green } = await withShop();
+    const traded = (first: string, second: string) => [
+      { project: 'one', site: siteOf('one', { blue: blue.address, green: blue.address }, first) },
+      { project: 'two', site: siteOf('two', { blue: green.address, green: green.address }, second) },
+    ];
+    for (const project of ['one', 'two']) await world.router.switchTo(switchRecord(project, 'blue'), soon());
+    await world.router.applySites(traded('b.test', 'a.test'), soon());
+    const paths = [world.file('sites', 'one.conf'), world.file('sites', 'two.conf')] as const;
+    const [one, two] = [await readFile(paths[0], 'utf8'), await readFile(paths[1], 'utf8')];
+    const shared = await readFile(world.file('shared.conf'), 'utf8');
+    await world.router.applySites(traded('a.test', 'b.test'), soon());
+    expect(await readdir(world.file('staged'))).not.toContain('batch.json');
+    // What `put` has done up to then: the note, the new generation, and one of the sites.
+    await writeFile(world.file('staged', 'batch.json'), JSON.stringify({ one, two }));
+    await writeFile(world.file('shared.conf'), shared);
+    await writeFile(paths[0], one);
+    await world.again().start(soon());
+    expect([await versionOf('a.test'), await versionOf('b.test')]).toEqual(['green', 'blue']);
+    expect(await readdir(world.file('staged'))).not.toContain('batch.json');
   });
 
   it("is not held up by another project's site file that was damaged by hand", async () => {

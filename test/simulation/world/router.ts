@@ -29,8 +29,9 @@ interface Connection {
 /**
  * nginx and its files, which outlive every controller. Specification: a request of a project is answered
  * by the site that was on disk at the last reload, at the upstream of green when the file `<project>.green`
- * is there, else of blue when `<project>.blue` is, else by 503. Files change one at a time, durably. A
- * reload takes over what is on disk. When traffic leaves an upstream, requests that chose it before may
+ * is there, else of blue when `<project>.blue` is, else by 503. Files change one at a time, durably; what
+ * a crash leaves of a batch of sites is finished at the next start, before a reload. A reload takes over
+ * what is on disk. When traffic leaves an upstream, requests that chose it before may
  * connect up to 30 ms later (a barrier outlasts them) and some take long.
  */
 export class RouterState {
@@ -38,7 +39,11 @@ export class RouterState {
   /** By `<project>.<slot>`; `record` null: damaged. */
   readonly switches = new Map<string, { readonly record: SwitchRecord | null }>();
   loaded = new Map<string, Site>();
+  /** Site files that are being put in place together. */
+  batch: readonly SiteChange[] = [];
   isRunning = false;
+  /** The machine booted, and nobody has reloaded since. */
+  isOfBoot = false;
   reloads = 0;
   connections: Connection[] = [];
   readonly watchers = new Set<(project: string | null) => void>();
@@ -75,6 +80,7 @@ export class RouterState {
   reload(): void {
     this.loaded = new Map([...this.sites].map(([project, { site }]) => [project, site]));
     this.isRunning = true;
+    this.isOfBoot = false;
     this.reloads += 1;
   }
 
@@ -99,7 +105,11 @@ export class SimulatedRouter implements Router {
   ) {}
 
   start(): Promise<void> {
-    return this.#inTurn(async () => void (await this.#settle()));
+    return this.#inTurn(async () => {
+      for (const change of this.state.batch) await this.#put(change);
+      this.state.batch = [];
+      await this.#settle();
+    });
   }
 
   observe(project: string): Promise<RouteFacts> {
@@ -143,13 +153,12 @@ export class SimulatedRouter implements Router {
       if (good.length === 0) return outcomes;
       const before = new Map(this.state.sites);
       try {
-        for (const { project, site } of good)
-          await this.#do(`${site === null ? 'remove' : 'write'} site ${project}`, true, () => {
-            if (site === null) this.state.sites.delete(project);
-            else this.state.sites.set(project, { site, intact: true });
-          });
+        if (good.length > 1) await this.#do('note batch', true, () => void (this.state.batch = good));
+        for (const change of good) await this.#put(change);
+        if (good.length > 1) await this.#do('batch done', true, () => void (this.state.batch = []));
         await abortable(this.#reload(), signal);
       } catch (error) {
+        this.state.batch = [];
         for (const { project } of good) {
           const old = before.get(project);
           await this.#do(`undo site ${project}`, true, () => {
@@ -248,6 +257,13 @@ export class SimulatedRouter implements Router {
 
   async close(): Promise<void> {
     await this.#turn.catch(() => undefined);
+  }
+
+  #put({ project, site }: SiteChange): Promise<void> {
+    return this.#do(`${site === null ? 'remove' : 'write'} site ${project}`, true, () => {
+      if (site === null) this.state.sites.delete(project);
+      else this.state.sites.set(project, { site, intact: true });
+    });
   }
 
   async #settle(): Promise<readonly string[]> {

@@ -137,6 +137,7 @@ export class World {
       this.engine.powerCut();
       this.router.connections = [];
       this.router.reload();
+      this.router.isOfBoot = true;
       this.invariants.check();
     }
     this.scheduler.after(restartMs, () => this.#background(this.start()));
