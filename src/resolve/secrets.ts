@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PointsmanError } from '../errors.js';
-import { replaceFile } from '../files.js';
+import { replaceFile, syncFolder } from '../files.js';
 
 /** Values of a project's secrets and their keyed hash; neither is ever logged. */
 export interface Secrets {
@@ -18,6 +18,8 @@ const longestSecretBytes = 64 * 1024;
 
 /** Secret values on this server, one file each: `<dir>/<project>/<NAME>`. */
 export class SecretFiles {
+  #keyIsDurable = false;
+
   constructor(private readonly dir: string) {}
 
   /**
@@ -61,7 +63,10 @@ export class SecretFiles {
   private async readKey(): Promise<string | null> {
     try {
       const text = (await readFile(this.keyPath, 'utf8')).trim();
-      if (/^[0-9a-f]{64}$/.test(text)) return text;
+      if (/^[0-9a-f]{64}$/.test(text)) {
+        await this.keepKey();
+        return text;
+      }
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOENT' || code === 'ENOTDIR') return null;
@@ -74,6 +79,13 @@ export class SecretFiles {
       'SecretUnreadable',
       `${this.keyPath} does not hold 64 hex digits: restore it from a backup`,
     );
+  }
+
+  /** Whoever made the key may have died before its name was on the disk: no revision counts on it before. */
+  private async keepKey(): Promise<void> {
+    if (this.#keyIsDurable) return;
+    await syncFolder(this.dir);
+    this.#keyIsDurable = true;
   }
 
   private async readValue(project: string, name: string): Promise<string> {
