@@ -15,6 +15,8 @@ export interface HistoryResult {
   readonly trace: readonly string[];
   readonly faults: number;
   readonly effects: number;
+  /** Of the whole trace: the same seed has the same one. */
+  readonly digest: string;
 }
 
 const names = ['alpha', 'beta', 'gamma'] as const;
@@ -282,5 +284,6 @@ export async function runHistory(seed: number, steps: number): Promise<HistoryRe
     trace: effects.trace,
     faults: effects.injected,
     effects: effects.mutations,
+    digest: effects.digest(),
   };
 }

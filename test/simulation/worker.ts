@@ -14,6 +14,8 @@ interface Job {
 
 const job = JSON.parse(process.argv[2] ?? '{}') as Job;
 const totals = { histories: 0, steps: 0, faults: 0, effects: 0 };
+/** Of each history, in order, where there are few. */
+const digests: string[] = [];
 let failure: HistoryResult | null = null;
 for (
   let seed = job.first;
@@ -25,9 +27,10 @@ for (
   totals.steps += result.steps;
   totals.faults += result.faults;
   totals.effects += result.effects;
+  if (digests.length < 100) digests.push(result.digest);
   if (result.violations.length > 0) failure = job.quick === true ? result : await shrink(result);
 }
-process.stdout.write(`${JSON.stringify({ totals, failure })}\n`, () => process.exit(0));
+process.stdout.write(`${JSON.stringify({ totals, digests, failure })}\n`, () => process.exit(0));
 
 /** The shortest beginning of the history that still fails: its steps do not depend on how many follow. */
 async function shrink(failed: HistoryResult): Promise<HistoryResult> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PointsmanError } from '../../../src/errors.js';
 import type { ErrorCode } from '../../../src/errors.js';
 import { Life, Random, Scheduler, never } from './scheduler.js';
@@ -60,6 +61,8 @@ export class Effects {
   onCrash: (kind: 'process' | 'power') => void = () => undefined;
   onMutation: () => void = () => undefined;
   #answers = new Map<string, unknown>();
+  /** Of everything that ever stood in the trace. */
+  readonly #hash = createHash('sha256');
 
   constructor(readonly random: Random) {}
 
@@ -125,12 +128,19 @@ export class Effects {
     this.#remember(`!! ${what}`);
   }
 
+  /** The same for two histories that went the same way, effect for effect. */
+  digest(): string {
+    return this.#hash.copy().digest('hex');
+  }
+
   remember(what: string): void {
     this.#remember(what);
   }
 
   #remember(what: string): void {
-    this.trace.push(`${String(this.scheduler.time).padStart(9)} ${what}`);
+    const line = `${String(this.scheduler.time).padStart(9)} ${what}`;
+    this.trace.push(line);
+    this.#hash.update(`${line}\n`);
     if (this.trace.length > 400) this.trace.splice(0, 200);
   }
 

@@ -1,0 +1,5 @@
+export function bundle(
+  entry: string,
+  outfile: string,
+  mutation?: { readonly file: string; readonly from: string; readonly to: string } | null,
+): Promise<void>;
