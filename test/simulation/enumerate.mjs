@@ -34,7 +34,7 @@ try {
     console.error([`\n${name}`, ...trace, ...violations].join('\n'));
   const left = sum(({ totals }) => totals.leftOut);
   console.log(
-    `enumerated ${results[0].totals.scenarios} scenarios: ${sum(({ totals }) => totals.singles)} single faults, ${sum(({ totals }) => totals.pairs)} pairs of crashes${left === 0 ? '' : `, ${left} left out for want of time`}`,
+    `enumerated ${results[0].totals.scenarios} scenarios: ${sum(({ totals }) => totals.singles)} single faults, ${sum(({ totals }) => totals.events)} events lost, told twice or late, ${sum(({ totals }) => totals.pairs)} pairs of crashes${left === 0 ? '' : `, ${left} left out for want of time`}`,
   );
   const failed = sum((result) => result.failed);
   console.log(`invariants broken: ${failed}`);

@@ -1,6 +1,6 @@
 /**
- * Every scenario × every effect in it × every fault that can strike there; then pairs, the second crash
- * during the recovery. After each: run to rest, the invariants at every step, and the end state that the
+ * Every scenario × every effect in it × every fault that can strike there, and every event lost, told twice
+ * or late; then pairs, the second crash during the recovery. After each: run to rest, the invariants at every step, and the end state that the
  * undisturbed run has. Runs one share of the work: `{ share, shares, every, pairsEvery }`.
  */
 import { checkRest, desiredOf, endState, isSound, runToRest } from './rest.js';
@@ -16,18 +16,38 @@ interface Strike {
   readonly fault: FaultKind;
 }
 
+/** What becomes of one event on its way, of those after the scenario begins. */
+interface Mishap {
+  readonly at: number;
+  readonly what: string;
+  /** Milliseconds after which it comes, each time that it does. */
+  readonly comes: readonly number[];
+}
+
+const mishaps: readonly Omit<Mishap, 'at'>[] = [
+  { what: 'lost', comes: [] },
+  { what: 'told twice', comes: [1, 400] },
+  { what: 'late', comes: [20_000] },
+];
+
 interface Outcome {
   readonly effects: readonly Effect[];
+  readonly events: number;
   readonly end: string;
   readonly violations: readonly string[];
   readonly trace: readonly string[];
 }
 
-async function play(scenario: Scenario, strikes: readonly Strike[]): Promise<Outcome> {
+async function play(
+  scenario: Scenario,
+  strikes: readonly Strike[],
+  mishap: Mishap | null = null,
+): Promise<Outcome> {
   const world = new World(new Random(7));
   Math.random = new Random(11).next.bind(new Random(11));
   const stage = new Stage(world);
   const seen: Effect[] = [];
+  let events = 0;
   const onUnhandled = (error: unknown): void =>
     world.effects.violate(`unhandled rejection: ${String(error)}`);
   process.on('unhandledRejection', onUnhandled);
@@ -40,6 +60,10 @@ async function play(scenario: Scenario, strikes: readonly Strike[]): Promise<Out
       seen.push(effect);
       return strikes.find(({ at }) => at === seen.length - 1)?.fault ?? null;
     };
+    world.fate = () => {
+      events += 1;
+      return mishap !== null && mishap.at === events - 1 ? mishap.comes : [1];
+    };
     await scenario.act(stage);
     await runToRest(world);
     const count = seen.length;
@@ -48,6 +72,7 @@ async function play(scenario: Scenario, strikes: readonly Strike[]): Promise<Out
     if (world.effects.violations.length === 0) checkRest(world);
     return {
       effects: seen.slice(0, count),
+      events,
       end: endState(world),
       violations: world.effects.violations,
       trace: world.effects.trace,
@@ -83,12 +108,17 @@ interface Share {
 }
 
 const share = JSON.parse(process.argv[2] ?? '{}') as Share;
-const totals = { scenarios: 0, singles: 0, pairs: 0, leftOut: 0 };
+const totals = { scenarios: 0, singles: 0, events: 0, pairs: 0, leftOut: 0 };
 const failures: { name: string; violations: readonly string[]; trace: readonly string[] }[] = [];
 let turn = 0;
 
-async function tryStrikes(scenario: Scenario, calm: Outcome, strikes: readonly Strike[]): Promise<void> {
-  const { violations, end, trace } = await play(scenario, strikes);
+async function tryStrikes(
+  scenario: Scenario,
+  calm: Outcome,
+  strikes: readonly Strike[],
+  mishap: Mishap | null = null,
+): Promise<void> {
+  const { violations, end, trace } = await play(scenario, strikes, mishap);
   const broken =
     violations.length > 0
       ? violations
@@ -96,7 +126,9 @@ async function tryStrikes(scenario: Scenario, calm: Outcome, strikes: readonly S
         ? []
         : [`Q2 another end state:\n${end}\ninstead of\n${calm.end}`];
   if (broken.length === 0) return;
-  const name = `${scenario.name}: ${strikes.map(({ at, fault }) => `${fault} at ${at} ${calm.effects[at]?.name ?? ''}`).join(', ')}`;
+  const struck = strikes.map(({ at, fault }) => `${fault} at ${at} ${calm.effects[at]?.name ?? ''}`);
+  if (mishap !== null) struck.push(`event ${mishap.at} ${mishap.what}`);
+  const name = `${scenario.name}: ${struck.join(', ')}`;
   failures.push({ name, violations: broken, trace: trace.slice(-50) });
 }
 
@@ -111,6 +143,12 @@ for (const scenario of scenarios) {
   const calm = await play(scenario, []);
   totals.scenarios += 1;
   if (calm.violations.length > 0) failures.push({ name: `${scenario.name}, undisturbed`, ...calm });
+  for (let at = 0; at < calm.events; at += 1)
+    for (const mishap of mishaps) {
+      if (!isMine(share.every)) continue;
+      totals.events += 1;
+      await tryStrikes(scenario, calm, [], { at, ...mishap });
+    }
   for (const [at, effect] of calm.effects.entries()) {
     for (const fault of faultsAt(effect)) {
       if (!isMine(share.every)) continue;
