@@ -1,19 +1,19 @@
 /**
  * Every image that a Dockerfile may have BuildKit run in place of its own reader of Dockerfiles: what
  * `# syntax=`, `// syntax=` or `{ "syntax": … }` at its beginning names. Versions of BuildKit differ in
- * which of several counts and after which lines they stop looking, so all are given.
+ * which of several counts, which lines they pass over and where they stop looking, so all are given.
  */
 export function frontendsOf(dockerfile: string): readonly string[] {
-  const text = dockerfile.replace(/^\uFEFF/, '').replace(/^#![^\n]*\n/, '');
-  return [...directives(text, '#'), ...directives(text, '//'), ...jsonDirective(text)];
+  const text = dockerfile.replace(/^\uFEFF/, '');
+  return [...directives(text), ...jsonDirective(text.replace(/^#![^\n]*\n/, ''))];
 }
 
-/** Only the lines at the top that have the form of a directive. */
-function directives(text: string, comment: string): readonly string[] {
+/** Of the lines at the top that have the form of a directive. A line ends with a line feed and nothing else. */
+function directives(text: string): readonly string[] {
   const found: string[] = [];
   for (const line of text.split('\n')) {
-    if (!line.startsWith(comment)) break;
-    const match = /^[\s\u0085]*([a-z][a-z0-9]*)\s*=\s*(.+?)\s*$/i.exec(line.slice(comment.length));
+    if (line.startsWith('#!')) continue;
+    const match = /^(?:#|\/\/)[\s\u0085]*([a-z][a-z0-9]*)\s*=\s*(.+?)\s*$/is.exec(line);
     if (match === null) break;
     const [, name = '', value = ''] = match;
     if (name.toLowerCase() === 'syntax') found.push(value.split(' ')[0] ?? '');
