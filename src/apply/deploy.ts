@@ -120,7 +120,7 @@ async function runPhase(
       await switchTraffic(deployment, state, attempt);
       return;
     case 'routing':
-      await routeFirst(deployment);
+      await routeFirst(deployment, state);
       return;
     case 'baking':
       await bake(deployment, state, attempt);

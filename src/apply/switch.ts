@@ -19,7 +19,7 @@ import type { Attempt, PassContext } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
 import { recordIfPossible } from './record.js';
-import { candidateOf, probeTargetOf, untilHealthy } from './probe.js';
+import { candidateOf, containerOf, probeTargetOf, untilHealthy } from './probe.js';
 import { logOutput } from './start.js';
 
 /** A switch takes milliseconds; a stalled nginx worker may hold it up. */
@@ -68,13 +68,34 @@ export async function switchTraffic(
 }
 
 /** The first site file. Where its domains are not free yet, the deployment ends all the same and the plan asks again. */
-export async function routeFirst({ context, step }: Deployment): Promise<void> {
+export async function routeFirst(deployment: Deployment, state: DeployState): Promise<void> {
+  const { context, step } = deployment;
   const { project, routes, runtime, log } = context;
+  if (state.startedAt === null) await probeAgain(deployment, state);
   const network = await runtime.network(project);
   if (network === null) return;
   const outcome = await routes.request(project, firstSite(step.target.project, network), context.stopping);
   if (outcome.kind !== 'applied')
     log.warn({ project, code: outcome.kind, message: outcome.message }, 'site file has to wait');
+}
+
+/**
+ * Of a deployment that is gone on with: its container may have been started or made again since it passed
+ * its probes. When it fails them now, its switch file goes: without a route nothing was served yet.
+ */
+async function probeAgain(deployment: Deployment, state: DeployState): Promise<void> {
+  const { context, step } = deployment;
+  const container = await containerOf(context, state);
+  const target = probeTargetOf(container, step.target.project.health);
+  const { withinMs } = target.health;
+  try {
+    await untilHealthy(context, container.id, target, withinMs, context.stopping, (line) =>
+      deployment.progress(line),
+    );
+  } catch (error) {
+    if (error instanceof PointsmanError) await context.router.clearSwitch(context.project);
+    throw error;
+  }
 }
 
 /**

@@ -13,6 +13,7 @@
 import { slots } from '../manifest/project.js';
 import type { Project } from '../manifest/project.js';
 import { isUndecided, planDeployment } from './plan-deployment.js';
+import type { DeploymentPlan } from './plan-deployment.js';
 import { planLettingGo } from './plan-letting-go.js';
 import { planKeeping } from './plan-keeping.js';
 import { withoutForbidden } from './plan-policy.js';
@@ -59,17 +60,23 @@ function keepOnly(input: PlanInput, state: PlanState, blocked: Plan['blocked']):
   const lettingGo = planLettingGo(input, { deploys: deployment.step !== null || isUndecided(input) });
   return {
     project: input.project,
-    steps: [...deployment.close, ...planKeeping(input), ...deployment.steps, ...lettingGo.steps],
+    steps: [...deployment.close, ...keeping(input, deployment), ...deployment.steps, ...lettingGo.steps],
     state,
     blocked,
     wakeAt: lettingGo.wakeAt,
   };
 }
 
+/** A first route comes with its deployment, which probes before it. */
+function keeping(input: PlanInput, { step }: DeploymentPlan): readonly Step[] {
+  const routes = step?.phases.includes('routing') ?? false;
+  return planKeeping(input).filter(({ kind }) => !routes || kind !== 'site');
+}
+
 /** Nothing but nginx's own files is repaired; a bake that is on ends. */
 function planSuspended(input: PlanInput): Plan {
   const deployment = planDeployment(input, { onlyFinish: true });
-  const files = planKeeping(input).filter(
+  const files = keeping(input, deployment).filter(
     (step) => step.kind === 'restore-switch' || step.kind === 'settle-switch' || step.kind === 'site',
   );
   return {
@@ -96,7 +103,7 @@ function planWanted(input: PlanInput): Plan {
   const lettingGo = planLettingGo(input, { deploys: deployment.step !== null });
   const steps = [
     ...deployment.close,
-    ...planKeeping(input),
+    ...keeping(input, deployment),
     ...deployment.steps,
     ...lettingGo.steps,
     ...forget(input),

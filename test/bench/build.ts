@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ensureBaseImage } from '../support/base-image.js';
+import { instanceLabel } from '../../src/runtime/labels.js';
 import { cleanInstance, engine, plainBuild, testRuntime } from '../support/engine.js';
 import { commitFiles, git, makeRepository } from '../support/git.js';
 import type { Benchmark, Form, Result } from './benchmark.js';
@@ -38,11 +39,6 @@ export const build: Benchmark = {
       return judge(samples, await streamedMiB(folder, contextMiB[form]));
     } finally {
       await cleanInstance(name);
-      for (const tag of [`pointsman/${name}:bench`, `${name}:bare`, `${name}:docker`])
-        await engine
-          .getImage(tag)
-          .remove({ force: true })
-          .catch(() => undefined);
       await rm(folder, { recursive: true, force: true });
     }
   },
@@ -78,7 +74,7 @@ async function measureBuilds(
       );
       const tag = `pointsman/${name}:bench`;
       await runtime.build(
-        { project: name, tag, labels: {}, build: { ...plainBuild, args }, context },
+        { project: name, tag, labels: { [instanceLabel]: name }, build: { ...plainBuild, args }, context },
         () => undefined,
         never,
       );
@@ -88,7 +84,12 @@ async function measureBuilds(
       const tar = spawn('tar', ['-C', path, '--exclude=.git', '-cf', '-', '.'], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
-      const options = { t: `${name}:bare`, version: '2', buildargs: { ROUND: round } } as const;
+      const options = {
+        t: `${name}:bare`,
+        version: '2',
+        buildargs: { ROUND: round },
+        labels: { [instanceLabel]: name },
+      } as const;
       const stream = await engine.buildImage(tar.stdout, options);
       await new Promise<void>((resolve, reject) => {
         engine.modem.followProgress(stream, (error: Error | null, lines: readonly { error?: string }[]) => {
@@ -98,9 +99,9 @@ async function measureBuilds(
         });
       });
     });
-  const docker = await dockerWithBuildKit(path, `${name}:docker`);
+  const docker = await dockerWithBuildKit(path, name);
   const dockers = (round: string): Promise<number> =>
-    timed(() => dockerBuild(docker ?? '', path, `${name}:docker`, round));
+    timed(() => dockerBuild(docker ?? '', path, name, round));
   try {
     say(`${count} rounds`);
     await ours(`${name} first`);
@@ -144,18 +145,32 @@ async function streamedMiB(folder: string, size: number): Promise<readonly numbe
  * A `docker` of this machine that builds with BuildKit, which newer ones need a plugin for; null when
  * there is none.
  */
-async function dockerWithBuildKit(checkout: string, tag: string): Promise<string | null> {
+async function dockerWithBuildKit(checkout: string, name: string): Promise<string | null> {
   for (const docker of ['docker', '/usr/bin/docker']) {
-    const built = await dockerBuild(docker, checkout, tag, 'first').catch(() => null);
-    if (built !== null) return docker;
+    const built = await dockerBuild(docker, checkout, name, 'first').then(
+      () => true,
+      () => false,
+    );
+    if (built) return docker;
   }
   return null;
 }
 
-async function dockerBuild(docker: string, checkout: string, tag: string, round: string): Promise<string> {
-  const args = ['build', '--quiet', '--tag', tag, '--build-arg', `ROUND=${round}`, checkout];
-  const { stdout } = await run(docker, args, { env: { ...process.env, DOCKER_BUILDKIT: '1' } });
-  return stdout.trim();
+async function dockerBuild(docker: string, checkout: string, name: string, round: string): Promise<void> {
+  const label = `${instanceLabel}=${name}`;
+  const tag = `${name}:docker`;
+  const args = [
+    'build',
+    '--quiet',
+    '--tag',
+    tag,
+    '--label',
+    label,
+    '--build-arg',
+    `ROUND=${round}`,
+    checkout,
+  ];
+  await run(docker, args, { env: { ...process.env, DOCKER_BUILDKIT: '1' } });
 }
 
 function judge(samples: Readonly<Record<string, readonly number[]>>, above: readonly number[]): Result {

@@ -86,6 +86,15 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   ['does nothing when the wanted revision is live', input(served('blue', 'A')), [], 'live'],
   [
+    'leaves the first route to the deployment that goes on, which probes before it',
+    input(
+      { ...served('blue', 'A'), route: { ...served('blue', 'A').route, site: null, present: false } },
+      { memory: memory({ open: open('A', { slot: 'blue', phase: 'switching' }) }) },
+    ),
+    ['deploy A to blue: routing'],
+    'progressing',
+  ],
+  [
     'deploys an update to the idle slot and bakes it',
     input(served('blue', 'A'), { want: want('B') }),
     ['deploy B to green: starting probing switching baking'],

@@ -97,6 +97,13 @@ const bugs = [
     seed: 8513,
   },
   {
+    name: 'routes a first container that was made again without probing it',
+    file: 'src/apply/switch.ts',
+    from: '  if (state.startedAt === null) await probeAgain(deployment, state);',
+    to: '',
+    seed: 15793,
+  },
+  {
     name: 'leaks the candidate of a failed deployment',
     file: 'src/plan/plan-letting-go.ts',
     from: 'return { steps: mayServe ? drainStep(input, container) : [removals(container, why, null)], wakeAt: null };',
