@@ -46,7 +46,7 @@ export async function switchTraffic(
     observed = await observeProject(context.project, context);
   }
   await deployment.enter('switching');
-  if (!context.observed.route.present) await context.router.clearSwitch(context.project);
+  if (!observed.route.present) await context.router.clearSwitch(context.project);
   attempt.pointOfNoReturn();
   const { revision, imageKey, configCommit, sourceCommit, project } = step.target;
   const identity = {

@@ -1,7 +1,7 @@
 /**
- * `npm run simulate [-- --seed N --steps M] [--histories H --minutes T]`: seeded histories of the whole
- * controller on a simulated world. Without a seed: 20,000 histories or 10 minutes, whichever is less,
- * on two cores. With one: exactly that history, its trace printed when it fails.
+ * `npm run simulate [-- --seed N --steps M] [--from F --histories H --minutes T]`: seeded histories of the
+ * whole controller on a simulated world. Without a seed: seeds 1 (or F) to 20,000 (or H) or 10 minutes,
+ * whichever is less, on two cores. With one: exactly that history, its trace printed when it fails.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -15,6 +15,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     steps: { type: 'string', default: '20' },
+    from: { type: 'string', default: '1' },
     histories: { type: 'string', default: '20000' },
     minutes: { type: 'string', default: '10' },
   },
@@ -34,7 +35,7 @@ async function simulate(program) {
   const one = values.seed === undefined ? null : Number(values.seed);
   const workers = one === null ? Math.min(2, availableParallelism()) : 1;
   const jobs = Array.from({ length: workers }, (_none, index) => ({
-    first: one ?? 1 + index,
+    first: one ?? Number(values.from) + index,
     last: one ?? Number(values.histories),
     stride: workers,
     steps,
