@@ -20,7 +20,7 @@ import { lookAndPlan } from './reconcile.js';
 import { Memory } from './record/memory.js';
 import { readJournal } from './record/journal.js';
 import type { JournalMemory } from './record/port.js';
-import { existingProjects } from './housekeeping.js';
+import { existingProjects } from './controller/housekeeping.js';
 import type { LogChunk } from './runtime/port.js';
 import type { Settings } from './settings/settings.js';
 import type { ConfigRepository } from './source/port.js';

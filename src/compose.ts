@@ -14,7 +14,7 @@ import type { Prober } from './apply/prober.js';
 import { RouteBatcher } from './apply/route-batcher.js';
 import { systemClock } from './clock.js';
 import type { Clock } from './clock.js';
-import { Controller } from './controller.js';
+import { Controller } from './controller/controller.js';
 import { DesiredProjects } from './desired-projects.js';
 import { messageOf } from './errors.js';
 import { dropTemporaries } from './files.js';

@@ -201,9 +201,9 @@ const bugs = [
   },
   {
     name: 'never hears of the engine again after an outage',
-    file: 'src/controller.ts',
-    from: '    while (!signal.aborted) {\n      try {\n        const engine',
-    to: '    for (let once = true; once; once = false) {\n      try {\n        const engine',
+    file: 'src/controller/engine-watch.ts',
+    from: '    while (!stopping.aborted) {',
+    to: '    for (let once = true; once; once = false) {',
   },
 ];
 

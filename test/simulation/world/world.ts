@@ -1,4 +1,4 @@
-import type { Controller } from '../../../src/controller.js';
+import type { Controller } from '../../../src/controller/controller.js';
 import { composeController, dropLeftOvers } from '../../../src/compose.js';
 import type { Adapters } from '../../../src/compose.js';
 import { silentLogger } from '../../../src/log.js';

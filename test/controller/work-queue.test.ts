@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../src/log.js';
-import { WorkQueue } from '../src/work-queue.js';
-import { settle } from './support/manual-clock.js';
+import { silentLogger } from '../../src/log.js';
+import { WorkQueue } from '../../src/controller/work-queue.js';
+import { settle } from '../support/manual-clock.js';
 
 /** Work that ends when told, and a record of what began. */
 function controlled() {

@@ -1,10 +1,10 @@
-import type { ApplyDeps } from './apply/context.js';
-import { collectImages } from './apply/collect.js';
-import type { DesiredProjects } from './desired-projects.js';
-import { PointsmanError, messageOf } from './errors.js';
-import { parseSpec } from './manifest/spec.js';
-import { imageRepository, projectOfTag } from './runtime/labels.js';
-import type { PlanInput } from './plan/plan.js';
+import type { ApplyDeps } from '../apply/context.js';
+import { collectImages } from '../apply/collect.js';
+import type { DesiredProjects } from '../desired-projects.js';
+import { PointsmanError, messageOf } from '../errors.js';
+import { parseSpec } from '../manifest/spec.js';
+import { imageRepository, projectOfTag } from '../runtime/labels.js';
+import type { PlanInput } from '../plan/plan.js';
 
 /** Projects of ours that are there: a container, a network, a site file or a switch file. */
 export async function existingProjects({

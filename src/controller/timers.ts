@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 
 /** Why a project is looked at again without any event. */
 export type TimerKind = 'retry' | 'retire' | 'fault';

@@ -1,5 +1,5 @@
-import { isAbort, messageOf } from './errors.js';
-import type { Logger } from './log.js';
+import { isAbort, messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
 
 interface Item {
   /** Somebody asked again while the work was on. */

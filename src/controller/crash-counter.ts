@@ -1,5 +1,5 @@
-import type { Clock } from './clock.js';
-import { crashLoopExits, crashWindowMs } from './plan/plan.js';
+import type { Clock } from '../clock.js';
+import { crashLoopExits, crashWindowMs } from '../plan/plan.js';
 
 /** Counts how often live containers exited lately. */
 export class CrashCounter {

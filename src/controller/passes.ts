@@ -1,0 +1,198 @@
+import PQueue from 'p-queue';
+import type { ApplyDeps, AttemptSlot } from '../apply/context.js';
+import { backoffMs } from '../apply/failure.js';
+import type { Clock } from '../clock.js';
+import type { DesiredProjects } from '../desired-projects.js';
+import { PointsmanError, isAbort, messageOf, reactionTo } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
+import type { Logger } from '../log.js';
+import { reconcile } from '../reconcile.js';
+import type { PassView, ReconcileDeps } from '../reconcile.js';
+import type { Journal } from '../record/port.js';
+import type { Want } from '../resolve/want.js';
+import type { Settings } from '../settings/settings.js';
+import type { StatusKeeper } from '../status-keeper.js';
+import type { Background } from './background.js';
+import { CrashCounter } from './crash-counter.js';
+import { Housekeeping } from './housekeeping.js';
+import { Timers } from './timers.js';
+import { WorkQueue } from './work-queue.js';
+
+/** Projects looked at at the same time: the engine answers a filtered list in about 1 ms. */
+const looksAtOnce = 8;
+/** `run --once` waits for retries that are due; their timers have no event of their own. */
+const settlePollMs = 50;
+
+export interface PassesDeps {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly journal: Journal;
+  readonly desired: DesiredProjects;
+  readonly status: StatusKeeper;
+  readonly apply: ApplyDeps;
+  readonly housekeeping: Housekeeping;
+  readonly background: Background;
+  readonly stopping: AbortSignal;
+  /** Without an engine no pass can look at anything: it is made when the engine is found. */
+  isEngineUp(): boolean;
+}
+
+/** Passes of projects: asked for by whoever saw a change, and again when a retry or retirement is due. */
+export class Passes {
+  readonly #queue: WorkQueue;
+  readonly #timers: Timers;
+  readonly #reconcileDeps: ReconcileDeps;
+  readonly #attempts = new Map<string, AttemptSlot>();
+  /** How often passes failed in a row outside of a deployment. */
+  readonly #faults = new Map<string, number>();
+  readonly #exits: CrashCounter;
+
+  constructor(private readonly deps: PassesDeps) {
+    const { clock, log, desired, apply } = deps;
+    const looks = new PQueue({ concurrency: looksAtOnce });
+    this.#exits = new CrashCounter(clock);
+    this.#timers = new Timers(clock, (project) => this.trigger(project));
+    this.#queue = new WorkQueue((project) => this.#pass(project), log);
+    this.#reconcileDeps = {
+      ...apply,
+      resolve: (project, signal) => desired.resolve(project, signal),
+      sitePending: (project) => apply.routes.isPending(project),
+      recentExits: (project) => this.#exits.count(project),
+      look: (work) => looks.add(work),
+    };
+  }
+
+  trigger(project: string): void {
+    const { stopping, isEngineUp } = this.deps;
+    if (stopping.aborted) return;
+    this.#timers.cancel(project);
+    if (isEngineUp()) this.#queue.trigger(project);
+  }
+
+  /** What is wanted of these may have changed: a deployment in hand may be superseded. */
+  triggerDesired(projects: Iterable<string>): void {
+    for (const project of projects) {
+      // A pass that begins only now looks after the change anyway.
+      const slot = this.#attempts.get(project);
+      this.trigger(project);
+      if (slot === undefined) continue;
+      slot.changed = true;
+      if (slot.current !== null) this.deps.background.add(this.#supersede(project));
+    }
+  }
+
+  /** Forgets how often it failed and crashed. */
+  forgive(project: string): void {
+    this.#faults.delete(project);
+    this.#exits.forget(project);
+  }
+
+  /** Its live container exited. */
+  exited(project: string): void {
+    this.#exits.add(project);
+  }
+
+  /** Resolves when nothing is on and nothing is due but what only time can bring (`keepPrevious`). */
+  async settled(signal: AbortSignal): Promise<void> {
+    const { clock, apply } = this.deps;
+    for (;;) {
+      signal.throwIfAborted();
+      await this.#queue.idle();
+      if (apply.drains.active > 0) await apply.drains.allSettled();
+      else if (this.#timers.pending('retry') > 0) await clock.sleep(settlePollMs, signal);
+      else if (this.#queue.size === 0) return;
+    }
+  }
+
+  /** Makes no new passes and resolves when those in hand have ended. */
+  async close(): Promise<void> {
+    this.#timers.close();
+    await this.#queue.close();
+  }
+
+  async #supersede(project: string): Promise<void> {
+    const { desired, stopping, log } = this.deps;
+    const slot = this.#attempts.get(project);
+    const attempt = slot?.current ?? null;
+    if (attempt === null) return;
+    try {
+      const want = await desired.resolve(project, stopping);
+      if (slot?.current === attempt && isNewer(want, attempt.revision)) attempt.supersede(want);
+    } catch (error) {
+      stopping.throwIfAborted();
+      // The deployment goes on, and the pass after it looks again.
+      log.warn({ project, error: messageOf(error) }, 'what is wanted now cannot be resolved');
+    }
+  }
+
+  async #pass(project: string): Promise<void> {
+    const { status, log, stopping } = this.deps;
+    const attempt = this.#attempts.get(project) ?? { current: null, changed: false };
+    this.#attempts.set(project, attempt);
+    try {
+      await this.#ended(project, await reconcile(project, this.#reconcileDeps, attempt, status, stopping));
+    } catch (error) {
+      if (stopping.aborted || isAbort(error, stopping)) return;
+      const code: ErrorCode | 'Unexpected' = error instanceof PointsmanError ? error.code : 'Unexpected';
+      if (code === 'Unexpected') log.error({ project, err: error }, 'pass failed unexpectedly');
+      else log.warn({ project, code, error: messageOf(error) }, 'pass failed');
+      this.#tryLater(project, code, messageOf(error));
+    } finally {
+      this.#attempts.delete(project);
+    }
+  }
+
+  async #ended(project: string, view: PassView): Promise<void> {
+    const { status, clock, apply, housekeeping } = this.deps;
+    const { plan, waiting } = view;
+    const { want } = view.input;
+    if (want.kind === 'unresolved' && reactionTo(want.code) === 'retry')
+      return this.#tryLater(project, want.code, want.message);
+    this.#faults.delete(project);
+    status.fault(project, null);
+    if (waiting === null) apply.routes.withdraw(project);
+    if (plan.wakeAt !== null)
+      this.#timers.set(project, plan.wakeAt - clock.now(), plan.blocked === null ? 'retire' : 'retry');
+    if (plan.state === 'gone') await this.#forget(project);
+    if (plan.state === 'live') await housekeeping.collect(view.input);
+  }
+
+  /** Nothing of it is left: its removal is done. */
+  async #forget(project: string): Promise<void> {
+    const { journal, desired, status } = this.deps;
+    if (journal.memory.projects().includes(project)) {
+      const configCommit = desired.commit ?? '';
+      await journal.append({ type: 'removal', project, configCommit, detail: { event: 'done' } });
+    }
+    status.forget(project);
+  }
+
+  /** A pass failed outside a deployment: again with backoff, without limit. */
+  #tryLater(project: string, code: string, message: string): void {
+    const { settings, status, clock } = this.deps;
+    const attempts = (this.#faults.get(project) ?? 0) + 1;
+    this.#faults.set(project, attempts);
+    const delay = backoffMs(settings.retries, attempts);
+    const retryAt = new Date(clock.now() + delay).toISOString();
+    status.fault(project, { code, message, retryAt });
+    this.#timers.set(project, delay, 'fault');
+  }
+}
+
+/** Whether a deployment of `revision` should make room for what is wanted now. */
+function isNewer(want: Want, revision: string): boolean {
+  switch (want.kind) {
+    case 'resolved':
+      return want.project.suspend || want.revision !== revision;
+    case 'unpulled':
+      return true;
+    case 'absent':
+      return want.heldBecause === null;
+    case 'unresolved':
+      return want.project.suspend;
+    case 'invalid':
+    case 'unknown':
+      return false;
+  }
+}
