@@ -155,6 +155,23 @@ describe('the continuous client', () => {
     expect(before.versions['v2']).toBeGreaterThan(0);
   });
 
+  it('takes the new version for requests that were in flight when the change began', async () => {
+    const held: (() => void)[] = [];
+    let version = 'v1';
+    const started = await start((_request, response, body) => {
+      held.push(() => answer(response, version, body));
+    });
+    await vi.waitFor(() => expect(held.length).toBeGreaterThan(8), { timeout: 5_000, interval: 5 });
+    started.expect({ from: 'v1', to: 'v2' });
+    version = 'v2';
+    const stopped = started.stop();
+    const release = setInterval(() => held.splice(0).forEach((each) => each()), 5);
+    const counts = await stopped;
+    clearInterval(release);
+    expect(counts).toMatchObject({ failed: 0, wrong: 0 });
+    expect(counts.versions['v2']).toBeGreaterThan(8);
+  });
+
   it('counts old answers to requests that were started after the acknowledgement as wrong', async () => {
     const started = await start((_request, response, body) => answer(response, 'v1', body));
     started.expect({ from: 'v1', to: 'v2' });

@@ -38,7 +38,10 @@ export interface Counts {
 }
 
 export interface Client {
-  /** From now on `from` or `to` may answer; after the first answer of `to`, requests started later must get `to`. */
+  /**
+   * From now on `from` or `to` may answer, requests in flight included; after the first answer of `to`,
+   * requests started later must get `to`.
+   */
   expect(change: { readonly from: string; readonly to: string }): void;
   /** From now on any of these may answer, in any order: for a bake that fails. */
   allow(...versions: readonly string[]): void;
@@ -77,6 +80,8 @@ class ContinuousClient implements Client {
   readonly #kept = new Agent({ keepAlive: true, maxSockets: keptConnections });
   readonly #fresh = new Agent({ keepAlive: false });
   readonly #inFlight = new Set<Promise<void>>();
+  /** Of each request in flight: which versions may answer it. */
+  readonly #allowed = new Set<Set<string>>();
   readonly #timer: NodeJS.Timeout;
   #rule: Rule;
   #sent = 0;
@@ -95,11 +100,11 @@ class ContinuousClient implements Client {
   }
 
   expect({ from, to }: { readonly from: string; readonly to: string }): void {
-    this.#rule = { versions: new Set([from, to]), final: to };
+    this.#change({ versions: new Set([from, to]), final: to });
   }
 
   allow(...versions: readonly string[]): void {
-    this.#rule = { versions: new Set(versions), final: null };
+    this.#change({ versions: new Set(versions), final: null });
   }
 
   acknowledged(version: string): void {
@@ -127,6 +132,11 @@ class ContinuousClient implements Client {
     return this.counts();
   }
 
+  #change(rule: Rule): void {
+    this.#rule = rule;
+    for (const allowed of this.#allowed) for (const version of rule.versions) allowed.add(version);
+  }
+
   #round(): void {
     if (this.#inFlight.size + kinds.length > mostInFlight) {
       this.#skippedRounds += 1;
@@ -140,12 +150,14 @@ class ContinuousClient implements Client {
 
   async #one(kind: Kind): Promise<void> {
     const rule = this.#rule;
+    const allowed = new Set(rule.versions);
+    this.#allowed.add(allowed);
     const body = kind.method === 'POST' ? randomBytes(2048).toString('base64') : '';
     const label = `${kind.method} over a ${kind.fresh ? 'fresh' : 'kept'} connection`;
     this.#sent += 1;
     try {
       const answer = readAnswer(await this.#send(kind, body));
-      const mistake = mistakeOf(answer, rule, body);
+      const mistake = mistakeOf(answer, allowed, body);
       if (mistake !== null) {
         this.#wrong += 1;
         count(this.#reasons, `${label}: ${mistake}`);
@@ -158,6 +170,8 @@ class ContinuousClient implements Client {
     } catch (error) {
       this.#failed += 1;
       count(this.#reasons, `${label}: ${reasonOf(error)}`);
+    } finally {
+      this.#allowed.delete(allowed);
     }
   }
 
@@ -207,9 +221,9 @@ function readAnswer(text: string): Answer {
   return { version: answer.version, digest: answer.digest };
 }
 
-function mistakeOf(answer: Answer, rule: Rule, body: string): string | null {
-  if (!rule.versions.has(answer.version)) {
-    return `${answer.version} answered, not ${[...rule.versions].join(' or ')}`;
+function mistakeOf(answer: Answer, allowed: ReadonlySet<string>, body: string): string | null {
+  if (!allowed.has(answer.version)) {
+    return `${answer.version} answered, not ${[...allowed].join(' or ')}`;
   }
   if (answer.digest !== digestOf(body)) return 'answered another body than was sent';
   return null;
