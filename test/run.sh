@@ -273,7 +273,7 @@ run_quickstart() {
 # The whole controller on a simulated world: its figures are shown, whatever fails prints its seed.
 run_simulation() {
   section 'simulation'
-  if check 'simulated histories' 780 npm run --silent simulate -- --histories 3000; then cat "$work/simulated-histories.log"; fi
+  if check 'simulated histories' 780 npm run --silent simulate; then cat "$work/simulated-histories.log"; fi
   if check 'faults at every effect' 300 npm run --silent simulate:enumerated -- --every 12 --pairs 120 --minutes 2; then
     cat "$work/faults-at-every-effect.log"
   fi

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { PointsmanError, messageOf } from '../errors.js';
 import { removeFile, replaceFile } from '../files.js';
 import type { Settings } from '../settings/settings.js';
+import { noteBatch, readBatchNote } from './batch-note.js';
 import type { Layout } from './layout.js';
 import { isProjectName, siteFile } from './layout.js';
 import type { NginxProcess, NginxProgram } from './nginx-process.js';
@@ -194,7 +195,11 @@ export class SiteFiles {
         await this.#write(
           new Map([[layout.main, this.#main(layout.shared, nameCount(growing), layout.pid)]]),
         );
-      if (ordered.length > 1) await this.#noteBatch(ordered);
+      if (ordered.length > 1)
+        await noteBatch(
+          layout.batch,
+          new Map(ordered.map(({ project, site }) => [project, site === null ? null : this.#render(site)])),
+        );
       // Before the sites: after a crash between them the generations differ, and the next start reloads.
       await this.#write(new Map([[layout.shared, this.#shared(generation)]]));
       for (const { project, site } of ordered) {
@@ -217,19 +222,13 @@ export class SiteFiles {
    */
   async finishBatch(): Promise<void> {
     const { layout } = this.deps;
-    const text = await this.#text(layout.batch);
-    if (text === null) return;
-    for (const [project, content] of Object.entries(JSON.parse(text) as Record<string, string | null>)) {
-      if (!isProjectName(project)) continue;
+    const batch = await readBatchNote(layout.batch);
+    if (batch === null) return;
+    for (const [project, text] of batch) {
       const path = siteFile(layout, project);
-      await (content === null ? removeFile(path) : replaceFile(path, content, fileMode));
+      await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
     }
     await removeFile(layout.batch);
-  }
-
-  async #noteBatch(changes: readonly SiteChange[]): Promise<void> {
-    const texts = changes.map(({ project, site }) => [project, site === null ? null : this.#render(site)]);
-    await replaceFile(this.deps.layout.batch, JSON.stringify(Object.fromEntries(texts)), 0o600);
   }
 
   /** System mode: our part has passed by itself; together with the machine's own it can still clash. */

@@ -303,6 +303,17 @@ describe('a managed nginx', () => {
     expect(await readdir(world.file('staged'))).not.toContain('batch.json');
   });
 
+  it.each(['', '{"shop":', 'null', '[1]', '{"../../shop":"x;","shop":7}'])(
+    'drops the note of a batch that somebody damaged: %s',
+    async (text) => {
+      await withShop();
+      await writeFile(world.file('staged', 'batch.json'), text);
+      await world.again().start(soon());
+      expect(await versionOf('shop.test')).toBe('blue');
+      expect(await readdir(world.file('staged'))).not.toContain('batch.json');
+    },
+  );
+
   it("is not held up by another project's site file that was damaged by hand", async () => {
     const { site } = await withShop();
     const path = world.file('sites', 'shop.conf');
