@@ -166,7 +166,7 @@ export interface WrittenProject {
      */
     status?: string | number;
     /**
-     * Time between two probes.
+     * Time between two probes. Without it, before the switch a tenth of the time since the first probe, 5ms to 1s; after it 1s.
      */
     interval?: string;
     /**

@@ -42,7 +42,7 @@ export class PointsmanDeployer implements Deployer {
     await this.#project.commit({
       source: this.source,
       run: { env: { VERSION: version }, volumes: [{ name: 'seen', path: '/seen' }] },
-      health: { interval: '100ms', bake: '300ms' },
+      health: { interval: null, bake: '300ms' },
       rollout: { drain, keepPrevious: '10m' },
     });
     const commit = await this.scenario.config.head();
