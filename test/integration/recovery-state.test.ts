@@ -8,6 +8,7 @@ import { afterEach, expect, it } from 'vitest';
 import { readJournal } from '../../src/record/journal.js';
 import { engine } from '../support/engine.js';
 import { effectOf, proxyEngine } from '../support/engine-proxy.js';
+import { deploymentsOf } from '../support/history.js';
 import { processesOf } from '../support/processes.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
 import { contentsOf, effects, endState, expectSettled, expectUnnoticed } from '../support/settled.js';
@@ -225,23 +226,30 @@ it('answers `run --once` by its exit code', async () => {
 it('leaves a deployment in hand at a signal, and ends at once at the second one', async () => {
   scenario = await createScenario();
   const shop = scenario.name('shop');
-  const application = await scenario.application('shop', { listenAfterMs: 2_000 });
-  await scenario.commitManifest(shop, application);
-  const once = scenario.start({ args: ['--once'] });
-  await once.waitFor('it probes', ({ journal }) =>
+  // Not healthy before somebody says so: it cannot end by itself while it is looked at.
+  const application = await scenario.application('shop', { healthStatus: 500 });
+  await scenario.commitManifest(shop, application, { health: { within: '10m' } });
+  const run = scenario.start();
+  await run.waitFor('it probes', ({ journal }) =>
     journal.some((record) => record.type === 'deployment' && record.to === 'probing'),
   );
-  once.signal('SIGINT');
-  expect(await once.exited).toEqual({ code: 130, signal: null });
-  expect((await once.status())?.controller.state).toBe('stopped');
+  run.signal('SIGINT');
+  expect(await run.exited).toEqual({ code: 0, signal: null });
+  expect((await run.status())?.controller.state).toBe('stopped');
+  const [left, ...others] = deploymentsOf(await run.journal(), shop);
+  expect(left?.phases).toBe('queued building starting probing');
+  expect(others).toEqual([]);
+  const candidate = engine.getContainer(`pointsman-${shop}-blue`);
+  const { Id, State } = await candidate.inspect();
+  expect(State.Running).toBe(true);
 
   const again = scenario.start();
-  await again.waitLive(shop);
-  const deployments = new Set<string>();
-  for await (const record of readJournal(scenario.stateDir)) {
-    if (record.type === 'deployment') deployments.add(record.deployment);
-  }
-  expect(deployments.size).toBe(1);
+  await again.waitFor('it probes again', ({ status }) => status?.projects[shop]?.phase === 'probing');
+  expect((await candidate.inspect()).Id).toBe(Id);
+  expect(deploymentsOf(await again.journal(), shop).map(({ id }) => id)).toEqual([left?.id]);
+  const healthy = await application.commitVersion('v2');
+  await again.waitLive(shop, { sourceCommit: healthy });
+  expect(deploymentsOf(await again.journal(), shop)[0]?.last.to).toBe('cancelled');
   await again.waitIdle({ configCommit: await scenario.config.head() });
   again.signal('SIGTERM');
   again.signal('SIGINT');
