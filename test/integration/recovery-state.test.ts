@@ -205,6 +205,24 @@ it('does nothing at all in a second `run --once`', async () => {
   // The proxy is no part of the scenario: what cleanup removes is the engine's.
 });
 
+it('deploys what has no secrets where the folder of secrets cannot be made, and names it to what has', async () => {
+  scenario = await createScenario();
+  await writeFile(join(scenario.folder, 'file'), '');
+  await scenario.writeSettings({ secrets: { dir: join(scenario.folder, 'file', 'secrets') } });
+  const [shop, secretive] = [scenario.name('shop'), scenario.name('secretive')];
+  const application = await scenario.application('shop');
+  await scenario.commitManifest(shop, application);
+  await scenario.commitManifest(secretive, application, { run: { secrets: ['TOKEN'] } });
+  const controller = scenario.start();
+  await controller.waitLive(shop);
+  const message = await controller.waitFor(
+    'the other one is told',
+    ({ status }) => status?.projects[secretive]?.message,
+  );
+  expect(message).toContain(join(scenario.folder, 'file', 'secrets'));
+  expect((await controller.status())?.components.docker).toEqual({ ok: true, message: null });
+});
+
 it('answers `run --once` by its exit code', async () => {
   scenario = await createScenario();
   const shop = scenario.name('shop');
