@@ -206,6 +206,24 @@ it('does nothing at all in a second `run --once`', async () => {
   // The proxy is no part of the scenario: what cleanup removes is the engine's.
 });
 
+it('deploys what has no secrets where the folder of secrets cannot be made, and names it to what has', async () => {
+  scenario = await createScenario();
+  await writeFile(join(scenario.folder, 'file'), '');
+  await scenario.writeSettings({ secrets: { dir: join(scenario.folder, 'file', 'secrets') } });
+  const [shop, secretive] = [scenario.name('shop'), scenario.name('secretive')];
+  const application = await scenario.application('shop');
+  await scenario.commitManifest(shop, application);
+  await scenario.commitManifest(secretive, application, { run: { secrets: ['TOKEN'] } });
+  const controller = scenario.start();
+  await controller.waitLive(shop);
+  const message = await controller.waitFor(
+    'the other one is told',
+    ({ status }) => status?.projects[secretive]?.message,
+  );
+  expect(message).toContain(join(scenario.folder, 'file', 'secrets'));
+  expect((await controller.status())?.components.docker).toEqual({ ok: true, message: null });
+});
+
 it('answers `run --once` by its exit code', async () => {
   scenario = await createScenario();
   const shop = scenario.name('shop');
@@ -223,37 +241,37 @@ it('answers `run --once` by its exit code', async () => {
   expect((await scenario.pointsman('run', '--once')).code).toBe(2);
 });
 
-it.each([{ command: 'run', args: [], code: 0 }])(
-  'leaves a deployment in hand at a signal: $command',
-  async ({ args, code }) => {
-    scenario = await createScenario();
-    const shop = scenario.name('shop');
-    // Not healthy before somebody says so: it cannot end by itself while it is looked at.
-    const application = await scenario.application('shop', { healthStatus: 500 });
-    await scenario.commitManifest(shop, application, { health: { within: '10m' } });
-    const run = scenario.start({ args });
-    await run.waitFor('it probes', ({ journal }) =>
-      journal.some((record) => record.type === 'deployment' && record.to === 'probing'),
-    );
-    run.signal('SIGINT');
-    expect(await run.exited).toEqual({ code, signal: null });
-    expect((await run.status())?.controller.state).toBe('stopped');
-    const [left, ...others] = deploymentsOf(await run.journal(), shop);
-    expect(left?.phases).toBe('queued building starting probing');
-    expect(others).toEqual([]);
-    const candidate = engine.getContainer(`pointsman-${shop}-blue`);
-    const { Id, State } = await candidate.inspect();
-    expect(State.Running).toBe(true);
+it.each([
+  { command: 'run', args: [], code: 0 },
+  { command: 'run --once', args: ['--once'], code: 130 },
+])('leaves a deployment in hand at a signal: $command', async ({ args, code }) => {
+  scenario = await createScenario();
+  const shop = scenario.name('shop');
+  // Not healthy before somebody says so: it cannot end by itself while it is looked at.
+  const application = await scenario.application('shop', { healthStatus: 500 });
+  await scenario.commitManifest(shop, application, { health: { within: '10m' } });
+  const run = scenario.start({ args });
+  await run.waitFor('it probes', ({ journal }) =>
+    journal.some((record) => record.type === 'deployment' && record.to === 'probing'),
+  );
+  run.signal('SIGINT');
+  expect(await run.exited).toEqual({ code, signal: null });
+  expect((await run.status())?.controller.state).toBe('stopped');
+  const [left, ...others] = deploymentsOf(await run.journal(), shop);
+  expect(left?.phases).toBe('queued building starting probing');
+  expect(others).toEqual([]);
+  const candidate = engine.getContainer(`pointsman-${shop}-blue`);
+  const { Id, State } = await candidate.inspect();
+  expect(State.Running).toBe(true);
 
-    const again = scenario.start();
-    await again.waitFor('it probes again', ({ status }) => status?.projects[shop]?.phase === 'probing');
-    expect((await candidate.inspect()).Id).toBe(Id);
-    expect(deploymentsOf(await again.journal(), shop).map(({ id }) => id)).toEqual([left?.id]);
-    const healthy = await application.commitVersion('v2');
-    await again.waitLive(shop, { sourceCommit: healthy });
-    expect(deploymentsOf(await again.journal(), shop)[0]?.last.to).toBe('cancelled');
-  },
-);
+  const again = scenario.start();
+  await again.waitFor('it probes again', ({ status }) => status?.projects[shop]?.phase === 'probing');
+  expect((await candidate.inspect()).Id).toBe(Id);
+  expect(deploymentsOf(await again.journal(), shop).map(({ id }) => id)).toEqual([left?.id]);
+  const healthy = await application.commitVersion('v2');
+  await again.waitLive(shop, { sourceCommit: healthy });
+  expect(deploymentsOf(await again.journal(), shop)[0]?.last.to).toBe('cancelled');
+});
 
 it('ends at once at the second signal', async () => {
   scenario = await createScenario();
