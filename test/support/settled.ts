@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'vitest';
 import type { JournalRecord } from '../../src/record/port.js';
+import { loadSchema } from '../../src/schemas.js';
 import type { Client } from './client.js';
 import { engine } from './engine.js';
 import type { Scenario } from './scenario.js';
@@ -46,7 +48,7 @@ export async function endState(scenario: Scenario): Promise<EndState> {
   };
 }
 
-/** The controller has nothing more to do, `plan` says so, and it left no half-written file behind. */
+/** The controller has nothing more to do, `plan` says so, what it wrote is as described, and no half-written file is left. */
 export async function expectSettled(scenario: Scenario): Promise<void> {
   const { code, stdout, stderr } = await scenario.pointsman('plan', '--json', '--exit-code');
   const { projects } = JSON.parse(stdout === '' ? '{"projects":[]}' : stdout) as {
@@ -59,6 +61,22 @@ export async function expectSettled(scenario: Scenario): Promise<void> {
     path.endsWith('.tmp'),
   );
   expect(temporary).toEqual([]);
+  await expectDescribed(scenario);
+}
+
+const ajv = new Ajv2020({ allowUnionTypes: true });
+const schemas = { journal: ajv.compile(loadSchema('journal')), status: ajv.compile(loadSchema('status')) };
+
+/** Every whole line of the journal and the status file are what their schemas describe. */
+async function expectDescribed({ stateDir }: Scenario): Promise<void> {
+  const status = await readFile(join(stateDir, 'status.json'), 'utf8');
+  expect(schemas.status(JSON.parse(status)), JSON.stringify(schemas.status.errors)).toBe(true);
+  const lines = (await readFile(join(stateDir, 'journal.jsonl'), 'utf8')).split('\n').slice(0, -1);
+  expect(lines.length).toBeGreaterThan(0);
+  for (const line of lines)
+    expect(schemas.journal(JSON.parse(line)), `${line}: ${JSON.stringify(schemas.journal.errors)}`).toBe(
+      true,
+    );
 }
 
 /** Nothing was lost and nothing was answered by the wrong version. */
