@@ -69,7 +69,7 @@ export async function applyStep(step: Step, context: PassContext): Promise<StepO
       await journal.append({ type: 'retry', project, detail: {} });
       return changed;
     case 'unroute':
-      return unroute(context);
+      return unroute(context, step.configCommit);
     case 'empty-slots':
       await context.drains.cancel(project);
       await context.drains.untilEmpty(step.upstreams, step.drainMs, context.stopping, () => undefined);
@@ -178,12 +178,12 @@ async function applySite(step: Extract<Step, { kind: 'site' }>, context: PassCon
   return { kind: 'waiting', code, message: outcome.message };
 }
 
-async function unroute(context: PassContext): Promise<StepOutcome> {
-  const { project, journal, observed } = context;
+async function unroute(context: PassContext, configCommit: string): Promise<StepOutcome> {
+  const { project, journal } = context;
   await journal.append({
     type: 'removal',
     project,
-    configCommit: observed.live?.identity?.configCommit ?? '',
+    configCommit,
     detail: { event: 'started' },
   });
   const outcome = await context.routes.request(project, null, context.stopping);

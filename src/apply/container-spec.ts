@@ -1,6 +1,6 @@
 import { PointsmanError } from '../errors.js';
 import type { Project, Slot } from '../manifest/project.js';
-import { revision } from '../manifest/keys.js';
+import { revision, unprobedRevision } from '../manifest/keys.js';
 import { serialiseSpec } from '../manifest/spec.js';
 import { containerName, volumeName } from '../runtime/labels.js';
 import type { Identity } from '../observe/observed.js';
@@ -41,15 +41,32 @@ export async function containerSpec(
   return specOf(context, identity, role, network, secrets.values, 'no');
 }
 
-/** The live container again, as its identity says. */
+/**
+ * The live container again, as its identity says. Its old secret values are gone with it when they changed
+ * since: it serves with today's, under a revision of its own. So the plan deploys the wanted revision with
+ * release and probes, and a revert to the old one never takes this container for it.
+ */
 export async function identitySpec(
   context: PassContext,
   identity: Identity,
   slot: Slot,
 ): Promise<ContainerSpec> {
   const secrets = await context.secrets.read(context.project, identity.spec.run.secrets);
+  const made = { ...identity, revision: revisionOfAnother(identity, secrets.hash) };
+  if (made.revision !== identity.revision) {
+    const { project, log } = context;
+    log.warn({ project, slot }, 'secrets changed since: the live container is made again with the new ones');
+  }
   const network = await context.runtime.ensureNetwork(context.project);
-  return specOf(context, identity, slot, network, secrets.values, 'unless-stopped');
+  return specOf(context, made, slot, network, secrets.values, 'unless-stopped');
+}
+
+/** Of a container that is made again from `identity`: its own while the secrets are still the same. */
+function revisionOfAnother({ spec, ...identity }: Identity, secretsHash: string | null): string {
+  const { run, release, source } = spec;
+  const image = source.kind === 'git' ? identity.imageKey : identity.image;
+  const contents = { image, run, release, secretsHash };
+  return revision(contents) === identity.revision ? identity.revision : unprobedRevision(contents);
 }
 
 function specOf(

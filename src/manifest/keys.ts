@@ -47,6 +47,14 @@ export function revision({ image, run, release, secretsHash }: RevisionInput): s
   });
 }
 
+/**
+ * Of a live container that had to be made again with other secret values than its revision has: what it runs
+ * was never probed, so this is no revision that a manifest can ask for. 24 hex digits.
+ */
+export function unprobedRevision(input: RevisionInput): string {
+  return hash('unprobed', { revision: revision(input) });
+}
+
 /** Of a site file: `route` and the addresses of both slots. 24 hex digits. */
 export function routeKey(route: RouteSpec, upstreams: Readonly<Record<Slot, string>>): string {
   return hash('route', { route: changedFields(route, defaults.route), upstreams });

@@ -33,7 +33,7 @@ function planAny(input: PlanInput): Plan {
     case 'absent':
       // What removes nothing needs no leave: the record of a project that never got as far as a container.
       return want.heldBecause === null || isNothing(input)
-        ? planRemoval(input)
+        ? planRemoval(input, want.configCommit)
         : keepOnly(input, 'removing', { code: 'RemovalHeld', message: want.heldBecause });
     case 'invalid':
       return keepOnly(input, 'invalid', { code: 'ManifestInvalid', message: want.message });

@@ -3,15 +3,15 @@ import { parseSpec } from '../manifest/spec.js';
 import { drainMsOf } from './plan-letting-go.js';
 import type { Plan, PlanInput, Step } from './plan.js';
 
-/** A project whose manifest is gone: its route goes first, then it is drained, stopped and removed. Volumes stay. */
-export function planRemoval(input: PlanInput): Plan {
+/** A project whose manifest is gone at `configCommit`: its route goes first, then it is drained, stopped and removed. Named volumes stay. */
+export function planRemoval(input: PlanInput, configCommit: string): Plan {
   const { observed, memory, project } = input;
   const { route, network } = observed;
   const containers = slots.map((slot) => observed.containers[slot]).filter((container) => container !== null);
   const steps: Step[] = [];
   if (memory.open !== null)
     steps.push({ kind: 'close', deployment: memory.open.deployment, why: 'its manifest is gone' });
-  if (route.present) steps.push({ kind: 'unroute', why: 'its manifest is gone' });
+  if (route.present) steps.push({ kind: 'unroute', configCommit, why: 'its manifest is gone' });
   const upstreams = containers.flatMap((container) => {
     const spec = parseSpec(container.labels.spec);
     return container.address === null || spec === null || container.state !== 'running'

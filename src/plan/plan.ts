@@ -84,7 +84,8 @@ export type Step =
       readonly why: string;
     }
   | { readonly kind: 'forget-failure'; readonly why: string }
-  | { readonly kind: 'unroute'; readonly why: string }
+  /** `configCommit`: the one without its manifest. */
+  | { readonly kind: 'unroute'; readonly configCommit: string; readonly why: string }
   | {
       readonly kind: 'empty-slots';
       readonly upstreams: readonly string[];

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { JournalRecord } from '../../src/record/port.js';
@@ -6,6 +6,7 @@ import type { Controller } from '../support/controller.js';
 import { contextOf, engine } from '../support/engine.js';
 import { deploymentsOf } from '../support/history.js';
 import { createScenario, merge, type Fields, type Scenario } from '../support/scenario.js';
+import { contentsOf } from '../support/settled.js';
 import { until } from '../support/waiting.js';
 
 let scenario: Scenario;
@@ -157,15 +158,53 @@ describe('secrets', () => {
     expect(await client.stop()).toMatchObject({ failed: 0, wrong: 0, reasons: {} });
 
     // Nowhere but in the container's environment.
-    for (const name of await readdir(scenario.stateDir, { recursive: true })) {
-      const path = join(scenario.stateDir, name);
-      if ((await stat(path)).isFile())
-        expect(await readFile(path, 'latin1'), name).not.toMatch(/(first|second)-4711/);
-    }
+    for (const [path, contents] of await contentsOf(scenario.stateDir))
+      expect(contents, path).not.toMatch(/(first|second)-4711/);
     expect(JSON.stringify(controller.log)).not.toMatch(/(first|second)-4711/);
     const image = await engine.getImage(live?.image ?? '').inspect();
     const { Config } = await engine.getContainer(live?.container ?? '').inspect();
     expect(JSON.stringify([image, Config.Labels])).not.toMatch(/(first|second)-4711/);
+  });
+});
+
+describe('secrets that change while nobody looks', () => {
+  it('are never served under the old revision by a live container that is made again', async () => {
+    scenario = await createScenario();
+    const shop = scenario.name('shop');
+    const application = await scenario.application('shop');
+    const file = join(scenario.secretsDir, shop, 'API_KEY');
+    await mkdir(dirname(file), { mode: 0o700 });
+    await writeFile(file, 'first', { mode: 0o600 });
+    await scenario.commitManifest(shop, application, { run: { secrets: ['API_KEY'] } });
+    const before = scenario.start();
+    const { live: first } = await before.waitLive(shop);
+    await before.stop();
+    await engine.getContainer(first?.container ?? '').remove({ force: true });
+    await writeFile(file, 'second', { mode: 0o600 });
+
+    const controller = scenario.start();
+    const { live: second } = await controller.waitFor('the new value is deployed', ({ status }) => {
+      const found = status?.projects[shop];
+      return found?.state === 'live' && found.live?.slot === 'green' ? found : null;
+    });
+    expect(await environmentOf(shop)).toMatchObject({ API_KEY: 'second' });
+    const again = await engine.getContainer(`pointsman-${shop}-blue`).inspect();
+    expect(again.Config.Env).toContain('API_KEY=second');
+    const label = again.Config.Labels['dev.pointsman.revision'];
+    expect([first?.revision, second?.revision]).not.toContain(label);
+    expect(deploymentsOf(await controller.journal(), shop).map(({ last }) => last.revision)).toEqual([
+      first?.revision,
+      second?.revision,
+    ]);
+
+    // The container in blue still runs, and is no way back to the first value.
+    await writeFile(file, 'first', { mode: 0o600 });
+    const { live: third } = await controller.waitFor('the first value is back', ({ status }) => {
+      const found = status?.projects[shop];
+      return found?.state === 'live' && found.live?.slot === 'blue' ? found : null;
+    });
+    expect(third?.revision).toBe(first?.revision);
+    expect(await environmentOf(shop)).toMatchObject({ API_KEY: 'first' });
   });
 });
 

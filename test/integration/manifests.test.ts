@@ -108,6 +108,10 @@ describe('a manifest that goes', () => {
     expect(confirmed).toMatchObject({ code: 0 });
     await gone(controller, shop);
     expect(await containersOf(shop)).toEqual([]);
+    const removals = (await controller.journal()).filter((record) => record.type === 'removal');
+    expect(removals.map(({ configCommit, detail }) => `${detail.event} at ${configCommit}`)).toEqual(
+      ['confirmed', 'started', 'done'].map((event) => `${event} at ${commit}`),
+    );
   });
 
   it('is held with others when more than half of the projects would go', async () => {

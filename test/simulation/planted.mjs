@@ -172,7 +172,7 @@ const bugs = [
   {
     name: 'removes containers before the route',
     file: 'src/plan/plan-removal.ts',
-    from: "if (route.present) steps.push({ kind: 'unroute', why: 'its manifest is gone' });",
+    from: "if (route.present) steps.push({ kind: 'unroute', configCommit, why: 'its manifest is gone' });",
     to: '',
   },
   {
