@@ -127,6 +127,11 @@ export async function streamContext(
         writer.finalize();
         return;
       }
+      const name = /^error: invalid path '(.*)'$/m.exec(stderr)?.[1];
+      if (name !== undefined) {
+        writer.destroy(unusableName(mirror, name));
+        return;
+      }
       if (!signal.aborted && !context.destroyed) onDamage();
       writer.destroy(
         mirror.damage(
@@ -135,6 +140,14 @@ export async function streamContext(
       );
     });
   return context;
+}
+
+/** A commit made by hand: git checks out no such name, and fetching it again gives the same. */
+function unusableName(mirror: Mirror, name: string): PointsmanError {
+  return new PointsmanError(
+    'UnsupportedRepository',
+    `${mirror.location.display} has an entry ${JSON.stringify(name.slice(0, 200))}, a name that git does not take; take it out of the commit`,
+  );
 }
 
 /** Git LFS gets one line for the whole context. */

@@ -4,7 +4,7 @@ import { extract } from 'tar-stream';
 import { systemClock } from '../../src/clock.js';
 import { silentLogger } from '../../src/log.js';
 import { assembleDesired } from '../../src/manifest/assemble.js';
-import { parseManifests } from '../../src/manifest/parse.js';
+import { parseManifests, unreadableFile } from '../../src/manifest/parse.js';
 import type { GitSource } from '../../src/manifest/project.js';
 import { GitConfigRepository } from '../../src/source/config-repository.js';
 import { MirrorStore } from '../../src/source/mirror-store.js';
@@ -33,12 +33,13 @@ export function openAdapters({ stateDir, url, branch = 'main', path = 'projects'
     mirrors,
     log: silentLogger,
     parse: parseManifests,
-    assemble: (commit, files, extra) => {
-      const desired = assembleDesired(commit, files, {
+    // As the composition does.
+    assemble: (commit, readable, extra) => {
+      const files = [...readable, ...extra.map(({ file, message }) => unreadableFile(file, message))];
+      return assembleDesired(commit, files, {
         baseDomain: 'example.com',
         live: { names: new Map(), domains: new Map() },
       });
-      return { ...desired, problems: [...desired.problems, ...extra] };
     },
   });
   const sources = new GitSourceRepository({ settings, mirrors, log: silentLogger, clock: systemClock });
