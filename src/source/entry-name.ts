@@ -20,7 +20,7 @@ function isGitFolder(name: string): boolean {
   return /^(?:\.git|git~1)[ .]*$/i.test(name);
 }
 
-/** A file name for messages, logs and terminals: control characters as `\xNN`, and not longer than a name can be. */
+/** A name of a file or branch for messages, logs and terminals: control characters as `\xNN`, and not longer than a name can be. */
 export function printable(name: string): string {
   const short = name.length > longestName ? `${name.slice(0, longestName)}…` : name;
   return short.replace(

@@ -1,51 +1,24 @@
 /** Repositories with objects that no git program writes, read by the real git and the real adapters. */
-import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ConfigSnapshot } from '../../src/source/port.js';
 import { commitTree, treeBytes, writeObject, writeTree, type CraftedEntry } from '../support/crafted-git.js';
-import { makeRepository } from '../support/git.js';
-import { entriesOf, openAdapters, sourceOf, type ContextEntry } from '../support/git-adapters.js';
+import { createCraftedWorld, type CraftedWorld } from '../support/crafted-world.js';
+import { entriesOf, sourceOf, type ContextEntry } from '../support/git-adapters.js';
 import { rejection } from '../support/waiting.js';
 
 const signal = new AbortController().signal;
-let folder: string;
+let world: CraftedWorld;
 let repository: string;
-let adapters: ReturnType<typeof openAdapters>;
+let adapters: ReturnType<CraftedWorld['open']>;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'pointsman-crafted-'));
-  repository = await makeRepository(join(folder, 'repository.git'), { bare: true });
-  adapters = openAdapters({ stateDir: join(folder, 'state'), url: repository });
+  world = await createCraftedWorld();
+  ({ repository } = world);
+  adapters = world.open();
 });
-
-afterEach(async () => {
-  await adapters.close();
-  // Everything that was written stands in the state directory or is the repository itself.
-  expect((await readdir(folder)).sort()).toEqual(
-    ['repository.git', 'state'].filter((name) => name !== 'state' || wasStateMade),
-  );
-  expect(await strangersIn(join(folder, 'state'))).toEqual([]);
-  await rm(folder, { recursive: true, force: true });
-});
-
-let wasStateMade = true;
-
-/** Files and folders of the state directory that are no part of a mirror. */
-async function strangersIn(stateDir: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const [inside, known] of [
-    ['.', /^repos$/],
-    ['repos', /^(?:\.git-client|[0-9a-f]{24}\.git)$/],
-    ['repos/.git-client', /^\.gitconfig$/],
-  ] as const)
-    for (const name of await readdir(join(stateDir, inside)).catch(() => []))
-      if (!known.test(name)) found.push(`${inside}/${name}`);
-  return found;
-}
+afterEach(() => world.cleanup());
 
 const manifest = (name: string): string =>
   `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
