@@ -6,6 +6,7 @@ import { silentLogger } from '../../src/log.js';
 import { assembleDesired } from '../../src/manifest/assemble.js';
 import { parseManifests, unreadableFile } from '../../src/manifest/parse.js';
 import type { GitSource } from '../../src/manifest/project.js';
+import type { GitCredential } from '../../src/settings/settings.js';
 import { GitConfigRepository } from '../../src/source/config-repository.js';
 import { MirrorStore } from '../../src/source/mirror-store.js';
 import { GitSourceRepository } from '../../src/source/source-repository.js';
@@ -15,15 +16,22 @@ export interface AdapterOptions {
   readonly url: string;
   readonly branch?: string;
   readonly path?: string;
+  readonly credential?: GitCredential | null;
 }
 
-export function openAdapters({ stateDir, url, branch = 'main', path = 'projects' }: AdapterOptions): {
+export function openAdapters({
+  stateDir,
+  url,
+  branch = 'main',
+  path = 'projects',
+  credential = null,
+}: AdapterOptions): {
   readonly config: GitConfigRepository<ReturnType<typeof parseManifests>>;
   readonly sources: GitSourceRepository;
   close(): Promise<void>;
 } {
   const settings = {
-    configRepo: { url, branch, path, intervalMs: 60_000, credential: null },
+    configRepo: { url, branch, path, intervalMs: 60_000, credential },
     credentials: [],
     policy: { sources: [], images: [], frontends: [] },
   };
