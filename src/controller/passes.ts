@@ -13,8 +13,10 @@ import type { Want } from '../resolve/want.js';
 import type { Settings } from '../settings/settings.js';
 import type { StatusKeeper } from '../status-keeper.js';
 import type { Background } from './background.js';
+import { observeProject } from '../observe/observe-project.js';
 import { CrashCounter } from './crash-counter.js';
 import { Housekeeping } from './housekeeping.js';
+import { Resolutions } from './resolutions.js';
 import { Timers } from './timers.js';
 import { WorkQueue } from './work-queue.js';
 
@@ -47,19 +49,24 @@ export class Passes {
   /** How often passes failed in a row outside of a deployment. */
   readonly #faults = new Map<string, number>();
   readonly #exits: CrashCounter;
+  readonly #resolutions: Resolutions;
 
   constructor(private readonly deps: PassesDeps) {
-    const { clock, log, desired, apply } = deps;
+    const { clock, log, apply } = deps;
     const looks = new PQueue({ concurrency: looksAtOnce });
+    this.#resolutions = new Resolutions({
+      ...deps,
+      onKnown: (project) => this.trigger(project),
+    });
     this.#exits = new CrashCounter(clock);
     this.#timers = new Timers(clock, (project) => this.trigger(project));
     this.#queue = new WorkQueue((project) => this.#pass(project), log);
     this.#reconcileDeps = {
       ...apply,
-      resolve: (project, signal) => desired.resolve(project, signal),
+      resolve: (project) => this.#resolutions.resolve(project),
+      observe: (project) => looks.add(() => observeProject(project, apply)),
       sitePending: (project) => apply.routes.isPending(project),
       recentExits: (project) => this.#exits.count(project),
-      look: (work) => looks.add(work),
     };
   }
 
@@ -73,6 +80,7 @@ export class Passes {
   /** What is wanted of these may have changed: a deployment in hand may be superseded. */
   triggerDesired(projects: Iterable<string>): void {
     for (const project of projects) {
+      this.#resolutions.forget(project);
       // A pass that begins only now looks after the change anyway.
       const slot = this.#attempts.get(project);
       this.trigger(project);
@@ -99,9 +107,10 @@ export class Passes {
     for (;;) {
       signal.throwIfAborted();
       await this.#queue.idle();
+      if (this.#resolutions.size > 0) await this.#resolutions.known();
       if (apply.drains.active > 0) await apply.drains.allSettled();
       else if (this.#timers.pending('retry') > 0) await clock.sleep(settlePollMs, signal);
-      else if (this.#queue.size === 0) return;
+      else if (this.#queue.size === 0 && this.#resolutions.size === 0) return;
     }
   }
 

@@ -62,7 +62,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   constructor(deps: ConfigRepositoryDeps<P>) {
     this.#deps = deps;
     const { url, branch, credential } = deps.settings.configRepo;
-    this.#mirror = deps.mirrors.open(url, credential);
+    this.#mirror = deps.mirrors.openFirst(url, credential);
     this.#ref = `refs/heads/${branch}`;
   }
 

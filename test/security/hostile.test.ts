@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
+import PQueue from 'p-queue';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PointsmanError } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
@@ -183,7 +184,7 @@ process.exit(128);
           if (asked >= 60) continue;
           asked += 1;
           await expect(
-            new Remote({ git, location, credential: null }).list('all', AbortSignal.timeout(30_000)),
+            new Remote({ git, location, credential: null, queue: new PQueue() }).list('all', AbortSignal.timeout(30_000)),
           ).rejects.toBeInstanceOf(PointsmanError);
           const [call] = await calls();
           expect(call).toBeDefined();
