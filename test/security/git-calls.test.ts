@@ -139,7 +139,7 @@ it('git gets only these arguments and this environment, whatever names and addre
   const application = await makeRepository(join(folder, 'origin', '-app;$(id).git'), { bare: true });
   const files = Object.fromEntries(hostile.map((name) => [`${name}/Dockerfile`, 'FROM node:base\n']));
   await commitFiles(application, files);
-  await commitFiles(application, files, { branch: 'a;b$(id)' });
+  await commitFiles(application, { ...files, other: '' }, { branch: 'a;b$(id)' });
   server = await startGitHttp(join(folder, 'origin'), { token });
   const tokenFile = join(folder, 'token');
   await writeFile(tokenFile, `${token}\n`, { mode: 0o600 });

@@ -184,7 +184,10 @@ process.exit(128);
           if (asked >= 60) continue;
           asked += 1;
           await expect(
-            new Remote({ git, location, credential: null, queue: new PQueue() }).list('all', AbortSignal.timeout(30_000)),
+            new Remote({ git, location, credential: null, queue: new PQueue() }).list(
+              'all',
+              AbortSignal.timeout(30_000),
+            ),
           ).rejects.toBeInstanceOf(PointsmanError);
           const [call] = await calls();
           expect(call).toBeDefined();
