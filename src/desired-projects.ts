@@ -73,7 +73,12 @@ export class DesiredProjects {
     readonly lastAttemptAt: number | null;
     readonly lastSuccessAt: number | null;
   } {
-    return { error: this.#error, failures: this.#failures, lastAttemptAt: this.#lastAttemptAt, lastSuccessAt: this.#lastSuccessAt };
+    return {
+      error: this.#error,
+      failures: this.#failures,
+      lastAttemptAt: this.#lastAttemptAt,
+      lastSuccessAt: this.#lastSuccessAt,
+    };
   }
 
   get heldRemovals(): {
