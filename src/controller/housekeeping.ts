@@ -22,17 +22,22 @@ export class Housekeeping {
 
   constructor(private readonly deps: ApplyDeps & { readonly desired: DesiredProjects }) {}
 
-  /** Makes the key of secret hashes, unless containers with secrets exist and it is gone. */
-  async ensureSecretKey(): Promise<void> {
+  /**
+   * Makes the key of secret hashes, unless containers with secrets exist and it is gone. Resolves to whether
+   * there is one.
+   */
+  async ensureSecretKey(): Promise<boolean> {
     const { runtime, secrets, log } = this.deps;
     try {
       const containers = await runtime.containers();
       const inUse = containers.some(({ labels }) => (parseSpec(labels.spec)?.run.secrets.length ?? 0) > 0);
       await secrets.ensureKey(inUse);
+      return true;
     } catch (error) {
       if (error instanceof PointsmanError && error.code === 'DockerUnavailable') throw error;
       // Whoever has secrets is told when they are read; nobody else has to care.
       log.error({ error: messageOf(error) }, 'key of secret hashes is not usable');
+      return false;
     }
   }
 

@@ -146,6 +146,7 @@ export class Passes {
       const code: ErrorCode | 'Unexpected' = error instanceof PointsmanError ? error.code : 'Unexpected';
       if (code === 'Unexpected') log.error({ project, err: error }, 'pass failed unexpectedly');
       else log.warn({ project, code, error: messageOf(error) }, 'pass failed');
+      if (code === 'SecretKeyMissing') await this.#ensureSecretKey();
       this.#tryLater(project, code, messageOf(error));
     } finally {
       this.#attempts.delete(project);
@@ -160,11 +161,25 @@ export class Passes {
       return this.#tryLater(project, want.code, want.message);
     this.#faults.delete(project);
     status.fault(project, null);
+    if (want.kind === 'unresolved' && want.code === 'SecretKeyMissing' && (await this.#ensureSecretKey()))
+      this.trigger(project);
     if (waiting === null) apply.routes.withdraw(project);
     if (plan.wakeAt !== null)
       this.#timers.set(project, plan.wakeAt - clock.now(), plan.blocked === null ? 'retire' : 'retry');
     if (plan.state === 'gone') await this.#forget(project);
     if (plan.state === 'live') await housekeeping.collect(view.input);
+  }
+
+  /** It was made when the engine was found; what kept it from being made then may be gone, or the key is. */
+  async #ensureSecretKey(): Promise<boolean> {
+    const { housekeeping, stopping, log } = this.deps;
+    try {
+      return await housekeeping.ensureSecretKey();
+    } catch (error) {
+      stopping.throwIfAborted();
+      log.warn({ error: messageOf(error) }, 'whether a key of secret hashes may be made cannot be told');
+      return false;
+    }
   }
 
   /** Nothing of it is left: its removal is done. */

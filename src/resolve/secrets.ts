@@ -19,6 +19,7 @@ const longestSecretBytes = 64 * 1024;
 /** Secret values on this server, one file each: `<dir>/<project>/<NAME>`. */
 export class SecretFiles {
   #keyIsDurable = false;
+  #making: Promise<void> | null = null;
 
   constructor(private readonly dir: string) {}
 
@@ -30,6 +31,15 @@ export class SecretFiles {
   async ensureKey(inUse: boolean): Promise<void> {
     if ((await this.readKey()) !== null) return;
     if (inUse) throw this.keyMissing();
+    // Two that make one at the same time would each read revisions by a key of their own.
+    this.#making ??= this.makeKey().finally(() => {
+      this.#making = null;
+    });
+    await this.#making;
+  }
+
+  private async makeKey(): Promise<void> {
+    if ((await this.readKey()) !== null) return;
     await mkdir(this.dir, { recursive: true, mode: 0o700 });
     await replaceFile(this.keyPath, randomBytes(keyBytes).toString('hex') + '\n', 0o600);
   }
@@ -56,7 +66,7 @@ export class SecretFiles {
   private keyMissing(): PointsmanError {
     return new PointsmanError(
       'SecretKeyMissing',
-      `${this.keyPath} is missing while containers with secrets exist: restore it, or stop those containers to have a new one made`,
+      `${this.keyPath} is missing: restore it; a new one is made once no container of ours has secrets`,
     );
   }
 

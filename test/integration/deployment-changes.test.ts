@@ -208,6 +208,48 @@ describe('secrets that change while nobody looks', () => {
   });
 });
 
+describe('the key of secret hashes', () => {
+  it('is made when the first project with a secret comes, and never anew while containers have secrets', async () => {
+    scenario = await createScenario();
+    const [plain, shop] = [scenario.name('plain'), scenario.name('shop')];
+    await scenario.commitManifest(plain, await scenario.application('plain'));
+    const controller = scenario.start();
+    await controller.waitLive(plain);
+    const key = join(scenario.secretsDir, '.key');
+    await rm(key);
+    const file = join(scenario.secretsDir, shop, 'API_KEY');
+    await mkdir(dirname(file), { mode: 0o700 });
+    await writeFile(file, 'first', { mode: 0o600 });
+    await scenario.commitManifest(shop, await scenario.application('shop'), {
+      run: { secrets: ['API_KEY'] },
+    });
+    const { live } = await controller.waitLive(shop);
+    const made = await readFile(key, 'utf8');
+
+    await rm(key);
+    const missing = await controller.waitFor('the key is missed', ({ status }) =>
+      status?.projects[shop]?.reason === 'SecretKeyMissing' ? status.projects[shop] : null,
+    );
+    expect(missing).toMatchObject({ state: 'failed', live });
+    expect(missing?.message).toBe(
+      `${key} is missing: restore it; a new one is made once no container of ours has secrets`,
+    );
+    await expect(readFile(key)).rejects.toMatchObject({ code: 'ENOENT' });
+    await writeFile(key, made, { mode: 0o600 });
+    expect((await controller.waitLive(shop)).live).toEqual(live);
+
+    await rm(key);
+    await engine.getContainer(live?.container ?? '').remove({ force: true });
+    const again = await controller.waitFor('there is a new key and a new revision', ({ status }) => {
+      const found = status?.projects[shop];
+      return found?.state === 'live' && found.live?.revision !== live?.revision ? found : null;
+    });
+    expect(again.live?.slot).toBe('green');
+    expect(await readFile(key, 'utf8')).not.toBe(made);
+    expect(await environmentOf(shop)).toMatchObject({ API_KEY: 'first' });
+  });
+});
+
 describe('a container', () => {
   it('has the limits and the hardening that it should have', async () => {
     scenario = await createScenario();

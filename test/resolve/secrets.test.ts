@@ -63,6 +63,19 @@ describe('SecretFiles', () => {
     expect(await rejection(secrets.read('shop', ['A']))).toMatchObject({ code: 'SecretKeyMissing' });
   });
 
+  it('makes one key for all who need it at the same time', async () => {
+    await rm(join(dir, '.key'));
+    await put('A', 'one');
+    const hashes = await Promise.all(
+      [1, 2, 3, 4].map(async () => {
+        await secrets.ensureKey(false);
+        return (await secrets.read('shop', ['A'])).hash;
+      }),
+    );
+    expect(new Set(hashes).size).toBe(1);
+    expect((await secrets.read('shop', ['A'])).hash).toBe(hashes[0]);
+  });
+
   it.each<[string, () => Promise<unknown>, string, RegExp]>([
     ['a missing file', async () => undefined, 'SecretMissing', /put its value there/],
     ['a file that others can read', () => put('A', 'x', 0o640), 'SecretUnreadable', /chmod 600/],
