@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import type { WriteStream } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { redact } from '../errors.js';
@@ -8,6 +8,8 @@ import { redact } from '../errors.js';
 /** Log files kept per project, and the size at which one is cut. */
 const keptFiles = 20;
 const longestFileBytes = 16 * 1024 * 1024;
+/** How long the logs of a removed project stay. */
+const keptAfterRemovalMs = 24 * 3_600_000;
 
 /** `<stateDir>/logs/<project>/<deployment>.log`: what build, release and start said. */
 export class DeploymentLogs implements LogStore {
@@ -35,6 +37,24 @@ export class DeploymentLogs implements LogStore {
     return last === undefined ? null : join(this.#folder, project, last);
   }
 
+  async retire(project: string, nowMs: number): Promise<void> {
+    const now = new Date(nowMs);
+    await utimes(join(this.#folder, project), now, now).catch(ignoreMissing);
+  }
+
+  async collect(known: ReadonlySet<string>, nowMs: number): Promise<readonly string[]> {
+    const removed: string[] = [];
+    for (const project of await readdir(this.#folder).catch(() => [])) {
+      if (known.has(project)) continue;
+      const folder = join(this.#folder, project);
+      const facts = await stat(folder).catch(ignoreMissing);
+      if (facts === undefined || nowMs - facts.mtimeMs < keptAfterRemovalMs) continue;
+      await rm(folder, { recursive: true, force: true });
+      removed.push(project);
+    }
+    return removed;
+  }
+
   async #dropOld(folder: string): Promise<void> {
     const names = await logNames(folder);
     for (const name of names.slice(0, Math.max(0, names.length - keptFiles + 1)))
@@ -51,9 +71,17 @@ async function logNames(folder: string): Promise<readonly string[]> {
   }
 }
 
+function ignoreMissing(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}
+
 /** Where deployments write what they say. */
 export interface LogStore {
   open(project: string, deployment: string): Promise<Pick<DeploymentLog, 'line' | 'close'>>;
+  /** The project is gone: from now on its logs stay for a day, for whoever asks why. */
+  retire(project: string, nowMs: number): Promise<void>;
+  /** Removes the logs of all but the `known` projects that were retired, or last written, a day ago. Resolves to whose. */
+  collect(known: ReadonlySet<string>, nowMs: number): Promise<readonly string[]>;
 }
 
 /** One deployment's log. A disk that is full loses lines here, never the deployment. */

@@ -24,12 +24,12 @@ export class Background {
     void guarded.then(() => this.#works.delete(guarded));
   }
 
-  /** Again and again, `pauseMs` after the last time ended. */
-  repeat(pauseMs: () => number, work: () => Promise<void>): void {
+  /** Again and again, `pauseMs` after the last time ended; it is told which time, from 1, comes next. */
+  repeat(pauseMs: (time: number) => number, work: () => Promise<void>): void {
     const { clock, stopping } = this.deps;
     const loop = async (): Promise<void> => {
-      for (;;) {
-        await clock.sleep(pauseMs(), stopping);
+      for (let time = 1; ; time += 1) {
+        await clock.sleep(pauseMs(time), stopping);
         await work();
       }
     };

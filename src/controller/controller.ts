@@ -30,7 +30,8 @@ import { RouterWatch } from './router-watch.js';
 
 /** A full look besides all events (SPEC section 10). */
 const fullLookMs = 5 * 60_000;
-const collectMs = 24 * 3_600_000;
+/** The first time soon after the start: a controller that is started every day collects too. */
+const collectMs = { first: 10 * 60_000, then: 24 * 3_600_000 };
 
 export interface ControllerDeps {
   readonly settings: Settings;
@@ -122,7 +123,7 @@ export class Controller {
       () => this.#fullLook(),
     );
     this.#background.repeat(
-      () => collectMs,
+      (time) => (time === 1 ? collectMs.first : collectMs.then),
       () => this.#housekeeping.collectAll(this.#stopping.signal),
     );
     log.debug('controller started');

@@ -50,9 +50,13 @@ export class Housekeeping {
     this.#collected.set(input.project, deployment);
   }
 
-  /** Once a day: images of projects that are gone, and mirrors of repositories that nobody names. */
+  /**
+   * Now and then: images and logs of projects that are gone, and mirrors of repositories that nobody names.
+   * Nothing before it is known what is wanted.
+   */
   async collectAll(signal: AbortSignal): Promise<void> {
-    const { desired, runtime, sources, log } = this.deps;
+    const { desired, runtime, sources, deploymentLogs, clock, log } = this.deps;
+    if (desired.commit === null) return;
     try {
       const known = new Set([...desired.names(), ...(await existingProjects(this.deps))]);
       const images = await runtime.images();
@@ -67,6 +71,8 @@ export class Housekeeping {
           await runtime.removeImage(tag);
         log.info({ project }, 'images of a removed project collected');
       }
+      const logs = await deploymentLogs.collect(known, clock.now());
+      if (logs.length > 0) log.info({ projects: logs }, 'logs of removed projects collected');
       await sources.collect(desired.repositories(), signal);
     } catch (error) {
       signal.throwIfAborted();

@@ -184,10 +184,11 @@ export class Passes {
 
   /** Nothing of it is left: its removal is done. */
   async #forget(project: string): Promise<void> {
-    const { journal, desired, status } = this.deps;
+    const { journal, desired, status, apply, clock } = this.deps;
     if (journal.memory.projects().includes(project)) {
       const configCommit = desired.commit ?? '';
       await journal.append({ type: 'removal', project, configCommit, detail: { event: 'done' } });
+      await apply.deploymentLogs.retire(project, clock.now());
     }
     status.forget(project);
   }

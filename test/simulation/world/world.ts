@@ -220,7 +220,11 @@ export class World {
       sources: new SimulatedSources(this.git, life, fate),
       secrets: new SecretFiles(settings.secrets.dir),
       prober: runtime,
-      deploymentLogs: { open: () => Promise.resolve(log) },
+      deploymentLogs: {
+        open: () => Promise.resolve(log),
+        retire: () => Promise.resolve(),
+        collect: () => Promise.resolve([]),
+      },
       lock: () => Promise.resolve({ release: () => Promise.resolve() }),
     };
   }

@@ -1,0 +1,41 @@
+import { mkdir, readdir, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { DeploymentLogs } from '../../src/apply/deployment-log.js';
+import { temporaryFolder } from '../record/fixtures.js';
+
+const dayMs = 24 * 3_600_000;
+
+it('keeps the logs of a removed project for a day, and those of a known one for good', async () => {
+  const stateDir = await temporaryFolder();
+  const logs = new DeploymentLogs(stateDir);
+  const now = Date.now();
+  for (const project of ['gone', 'known', 'old']) {
+    const log = await logs.open(project, 'd1');
+    log.line('built');
+    await log.close();
+    const longAgo = new Date(now - 30 * dayMs);
+    await utimes(join(stateDir, 'logs', project), longAgo, longAgo);
+  }
+  await logs.retire('gone', now);
+  const known = new Set(['known']);
+  expect(await logs.collect(known, now + dayMs - 1)).toEqual(['old']);
+  expect(await readdir(join(stateDir, 'logs', 'gone'))).toEqual(['d1.log']);
+  expect(await logs.collect(known, now + dayMs + 1)).toEqual(['gone']);
+  expect(await readdir(join(stateDir, 'logs'))).toEqual(['known']);
+});
+
+it('has nothing to collect where nothing was ever deployed', async () => {
+  const logs = new DeploymentLogs(await temporaryFolder());
+  await logs.retire('shop', Date.now());
+  expect(await logs.collect(new Set(), Date.now())).toEqual([]);
+});
+
+it('begins anew for a project that comes back', async () => {
+  const stateDir = await temporaryFolder();
+  const logs = new DeploymentLogs(stateDir);
+  await mkdir(join(stateDir, 'logs', 'shop'), { recursive: true });
+  await utimes(join(stateDir, 'logs', 'shop'), 0, 0);
+  await (await logs.open('shop', 'd2')).close();
+  expect(await logs.collect(new Set(), Date.now())).toEqual([]);
+});
