@@ -287,6 +287,11 @@ async function runComposed(
   if (options.once) {
     await controller.settled(signal);
     controller.throwFatal();
+    for (const {
+      project,
+      status: { state, reason, message },
+    } of status.unwell())
+      log.error({ project, state, code: reason, message }, 'project is not as it should be');
     return status.allWell ? 0 : 1;
   }
   await controller.ended(signal);

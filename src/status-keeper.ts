@@ -156,6 +156,13 @@ export class StatusKeeper implements PassListener {
     );
   }
 
+  /** What is not as it should be, of each project. */
+  unwell(): readonly { readonly project: string; readonly status: ProjectStatus }[] {
+    return [...this.#shown()]
+      .filter(([, { state }]) => state !== 'live' && state !== 'suspended')
+      .map(([project, { text }]) => ({ project, status: JSON.parse(text) as ProjectStatus }));
+  }
+
   /** Something changed: write soon. */
   touch(): void {
     this.#writes.ask();

@@ -6,6 +6,7 @@ import type { DesiredProjects } from '../desired-projects.js';
 import { PointsmanError, isAbort, messageOf, reactionTo } from '../errors.js';
 import type { ErrorCode } from '../errors.js';
 import type { Logger } from '../log.js';
+import type { Plan } from '../plan/plan.js';
 import { reconcile } from '../reconcile.js';
 import type { PassView, ReconcileDeps } from '../reconcile.js';
 import type { Journal } from '../record/port.js';
@@ -49,6 +50,8 @@ export class Passes {
   /** How often passes failed in a row outside of a deployment. */
   readonly #faults = new Map<string, number>();
   readonly #exits: CrashCounter;
+  /** Why projects are held up, as the log was told. */
+  readonly #blocked = new Map<string, string>();
   readonly #resolutions: Resolutions;
 
   constructor(private readonly deps: PassesDeps) {
@@ -163,6 +166,7 @@ export class Passes {
     status.fault(project, null);
     if (want.kind === 'unresolved' && want.code === 'SecretKeyMissing' && (await this.#ensureSecretKey()))
       this.trigger(project);
+    this.#tellBlocked(project, plan.blocked ?? waiting);
     if (waiting === null) apply.routes.withdraw(project);
     if (plan.wakeAt !== null)
       this.#timers.set(project, plan.wakeAt - clock.now(), plan.blocked === null ? 'retire' : 'retry');
@@ -182,6 +186,16 @@ export class Passes {
     }
   }
 
+  /** Once, when it begins and when the reason becomes another one. */
+  #tellBlocked(project: string, blocked: Plan['blocked']): void {
+    const code = blocked?.code ?? null;
+    if (code === (this.#blocked.get(project) ?? null)) return;
+    if (code === null) this.#blocked.delete(project);
+    else this.#blocked.set(project, code);
+    if (blocked !== null)
+      this.deps.log.warn({ project, code, message: blocked.message }, 'project is held up');
+  }
+
   /** Nothing of it is left: its removal is done. */
   async #forget(project: string): Promise<void> {
     const { journal, desired, status, apply, clock } = this.deps;
@@ -190,6 +204,7 @@ export class Passes {
       await journal.append({ type: 'removal', project, configCommit, detail: { event: 'done' } });
       await apply.deploymentLogs.retire(project, clock.now());
     }
+    this.#blocked.delete(project);
     status.forget(project);
   }
 
