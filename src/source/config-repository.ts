@@ -94,6 +94,32 @@ export class GitConfigRepository<P> implements ConfigRepository {
     return this.#inTurn(async () => (await this.#readCommit(commit.toLowerCase(), null, signal)).desired);
   }
 
+  /**
+   * The commit at the tip of the branch, asked of the remote: no mirror is made for it.
+   * @throws PointsmanError SourceUnreachable, RefMissing, UnsupportedRepository
+   */
+  async tip(signal: AbortSignal): Promise<string> {
+    const { location } = this.#mirror;
+    const loose = location.transport === 'local' ? await looseRef(location.url, this.#ref) : null;
+    if (loose !== null) return loose;
+    const { refs } = await this.#mirror.list('branches', signal);
+    const tip = refs.get(this.#ref);
+    if (tip !== undefined) return tip;
+    const { branch } = this.#deps.settings.configRepo;
+    const { display } = location;
+    if (refs.size === 0) {
+      throw new PointsmanError(
+        'RefMissing',
+        `${display} has no branch ${branch}: it has no commit yet; commit a manifest and push it`,
+      );
+    }
+    const names = [...refs.keys()].map((name) => name.replace('refs/heads/', '')).slice(0, 5);
+    throw new PointsmanError(
+      'RefMissing',
+      `${display} has no branch ${branch}, but ${names.join(', ')}; push it, or set configRepo.branch`,
+    );
+  }
+
   async watch(onChange: () => void): Promise<() => Promise<void>> {
     if (this.#mirror.location.transport !== 'local') return async () => undefined;
     await this.#watch?.close();
@@ -114,7 +140,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   async #advance(signal: AbortSignal): Promise<void> {
     let tip: string;
     try {
-      tip = await this.#tip(signal);
+      tip = await this.tip(signal);
     } catch (error) {
       if (!isAbort(error, signal) && this.#desired === null) await this.#restore(signal);
       throw error;
@@ -161,28 +187,6 @@ export class GitConfigRepository<P> implements ConfigRepository {
       if (!isAbort(error, signal) && this.#desired === null) await this.#restore(signal);
       throw error;
     }
-  }
-
-  async #tip(signal: AbortSignal): Promise<string> {
-    const { location } = this.#mirror;
-    const loose = location.transport === 'local' ? await looseRef(location.url, this.#ref) : null;
-    if (loose !== null) return loose;
-    const { refs } = await this.#mirror.list('branches', signal);
-    const tip = refs.get(this.#ref);
-    if (tip !== undefined) return tip;
-    const { branch } = this.#deps.settings.configRepo;
-    const { display } = location;
-    if (refs.size === 0) {
-      throw new PointsmanError(
-        'RefMissing',
-        `${display} has no branch ${branch}: it has no commit yet; commit a manifest and push it`,
-      );
-    }
-    const names = [...refs.keys()].map((name) => name.replace('refs/heads/', '')).slice(0, 5);
-    throw new PointsmanError(
-      'RefMissing',
-      `${display} has no branch ${branch}, but ${names.join(', ')}; push it, or set configRepo.branch`,
-    );
   }
 
   /** After a start with the remote down: the commit that was read last, when the mirror still has it. */
