@@ -1,4 +1,5 @@
 import { PointsmanError } from '../errors.js';
+import { isManifestName, isSearched } from '../manifest/manifest-files.js';
 import type { Problem } from '../manifest/project.js';
 import type { ObjectStore, TreeEntry } from './object-store.js';
 
@@ -51,8 +52,8 @@ interface FileItem<P> {
 }
 
 /**
- * Reads the manifests below `folder` (`.` for the root) of a commit: trees and blobs that are not in
- * `cache`, and nothing else. The new cache holds what this commit needs, and no more.
+ * Reads the manifests below `folder` (`.` for the root) of a commit, hidden folders left out: trees and
+ * blobs that are not in `cache`, and nothing else. The new cache holds what this commit needs, and no more.
  * @throws PointsmanError SourceCorrupt when an object cannot be read, UnsupportedRepository when there is too much
  */
 export async function readManifestTree<P>(
@@ -156,10 +157,11 @@ class TreeWalk<P> {
       const file = path === '' ? printable(name) : `${path}/${printable(name)}`;
       const was = old.get(name);
       if (mode === '040000') {
+        if (!isSearched(name)) continue;
         const inside = was?.kind === 'folder' ? was.folder : null;
         const folder = await this.#descend(child, file, depth + 1, inside);
         items.push({ kind: 'folder', name, folder });
-      } else if (/\.ya?ml$/.test(name)) {
+      } else if (isManifestName(name)) {
         items.push(was?.kind === 'file' && was.oid === child ? was : this.#file(mode, name, file, child));
       }
     }

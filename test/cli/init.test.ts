@@ -16,7 +16,8 @@ it('writes a config repository that validates, with the schema that editors use'
   ];
   for (const name of files) expect(out).toContain(`wrote deploy/${name}\n`);
   const folder = join(cwd, 'deploy');
-  expect(await validatePaths([join(folder, 'projects')])).toEqual({ problems: [], projects: 1 });
+  for (const place of [join(folder, 'projects'), folder])
+    expect(await validatePaths([place])).toEqual({ problems: [], projects: 1 });
   const [first = ''] = (await readFile(join(folder, 'projects/hello.yaml'), 'utf8')).split('\n');
   const named = /^# yaml-language-server: \$schema=(.+)$/.exec(first)?.[1] ?? '';
   expect(JSON.parse(await readFile(join(folder, 'projects', named), 'utf8'))).toHaveProperty(
