@@ -7,9 +7,10 @@ import { examples, settingsFor } from './context.js';
 import type { CliContext } from './context.js';
 import { exitCodes, print, printJson } from './io.js';
 import type { CliIo } from './io.js';
+import { noSuchProject } from './known-project.js';
 import { statusChanges } from './status-changes.js';
 import { renderProject } from './status-detail.js';
-import { renderStatus, staleness, statusLine } from './status-table.js';
+import { renderStatus, sourceTrouble, staleness, statusLine } from './status-table.js';
 import type { StatusView } from './status-table.js';
 import { coloursFor, formatTime, widthOf } from './terminal.js';
 
@@ -90,14 +91,13 @@ function only(status: Status, project: string | null): Status {
 function projectOf(status: Status, project: string): ProjectStatus {
   const found = Object.hasOwn(status.projects, project) ? status.projects[project] : undefined;
   if (found !== undefined) return found;
-  const known = Object.keys(status.projects).sort().join(', ');
-  throw new PointsmanError(
-    'ManifestInvalid',
-    `there is no project "${project}"; there ${known === '' ? 'are none' : `are ${known}`}`,
-  );
+  throw noSuchProject(project, Object.keys(status.projects));
 }
 
-/** Until interrupted. On a terminal the screen is redrawn, elsewhere each change is a line. */
+/**
+ * Until interrupted. On a terminal the screen is redrawn, elsewhere each change is a line. A project may
+ * go and come back; one that was never there is a mistyped name, unless no manifest has been read yet.
+ */
 async function watchStatus(
   io: CliIo,
   stateDir: string,
@@ -111,7 +111,12 @@ async function watchStatus(
       : io.stdout.isTTY === true
         ? screen(io, project)
         : changedLines(io, project);
+  let wasThere = project === null;
   for await (const reading of statusChanges(stateDir, io.clock, signal)) {
+    if (!wasThere && reading.kind === 'status' && reading.status.source.commit !== null) {
+      only(reading.status, project);
+      wasThere = true;
+    }
     if (!signal.aborted) await show(reading);
   }
   if (io.interrupt.aborted) throw io.interrupt.reason;
@@ -150,6 +155,12 @@ function jsonLines(io: CliIo, project: string | null): Show {
   };
 }
 
+/** A line while nobody can tell whether there is such a project; else empty. */
+function notYet({ source, projects }: Status, project: string | null): string {
+  if (project === null || source.commit !== null || Object.hasOwn(projects, project)) return '';
+  return `there is no project "${project}" yet: the config repository has not been read`;
+}
+
 function changedLines(io: CliIo, project: string | null): Show {
   const last = new Map<string, string>();
   const say = async (key: string, line: string): Promise<void> => {
@@ -160,15 +171,12 @@ function changedLines(io: CliIo, project: string | null): Show {
   return async (reading) => {
     if (reading.kind !== 'status') return say('', reading.message);
     const { status, isStale } = reading;
-    // The words of the full line change with its age: told once.
-    await say(
-      '',
-      isStale
-        ? 'the status is stale: the controller does not run, or hangs'
-        : status.controller.state === 'stopped'
-          ? staleness(viewOf(io, { ...reading, ageMs: 0 })).trim()
-          : '',
-    );
+    // The words of the full lines change with their age: told once.
+    const view = { ...viewOf(io, reading), ageMs: 0, now: null };
+    const trouble = isStale
+      ? 'the status is stale: the controller does not run, or hangs'
+      : [staleness(view), sourceTrouble(view), notYet(status, project)].find((line) => line !== '');
+    await say('', (trouble ?? '').trim());
     for (const name of Object.keys(status.projects).sort()) {
       if (project === null || project === name)
         await say(name, statusLine(name, status.projects[name] as ProjectStatus));
