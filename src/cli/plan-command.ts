@@ -33,7 +33,10 @@ export function addPlanCommand(program: Command, context: CliContext): void {
         'commit',
       ),
     )
-    .option('--commit <commit>', 'the config repository at this commit instead of its newest')
+    .option(
+      '--commit <commit>',
+      'the config repository at this commit instead of its newest (a short hash for one that is known here)',
+    )
     .option('--exit-code', 'end with 1 when changes are pending')
     .option('--json', 'print the plan as JSON')
     .addHelpText(

@@ -15,6 +15,7 @@ import type { MirrorStore } from './mirror-store.js';
 import { openObjects, type ObjectStore } from './object-store.js';
 import type { ConfigRepository, ConfigSnapshot } from './port.js';
 import { RefWatch } from './ref-watch.js';
+import { wholeHash } from './short-hash.js';
 
 /** What a configuration repository is made of. `P` is what one parsed file is. */
 export interface ConfigRepositoryDeps<P> {
@@ -91,7 +92,10 @@ export class GitConfigRepository<P> implements ConfigRepository {
   }
 
   async readAt(commit: string, signal: AbortSignal): Promise<DesiredState> {
-    return this.#inTurn(async () => (await this.#readCommit(commit.toLowerCase(), null, signal)).desired);
+    return this.#inTurn(async () => {
+      const whole = await wholeHash(commit.toLowerCase(), this.#mirror, this.#deps.mirrors.git, signal);
+      return (await this.#readCommit(whole, null, signal)).desired;
+    });
   }
 
   /**

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { commandBackend } from '../../src/backend.js';
+import type { PlanReport } from '../../src/cli/backend.js';
 import { listen } from '../../src/record/listen.js';
 import type { Settings } from '../../src/settings/settings.js';
 import { cli, settingsIn, temporaryFolder } from './cli.js';
@@ -73,6 +74,39 @@ it('plans the newest commit and says each problem once', async () => {
   const { code, out, err } = await subject.run('plan');
   expect([code, err]).toEqual([1, '']);
   expect(out.match(/^! projects\/shop\.yaml:5:1/gm)).toHaveLength(1);
+});
+
+const right = 'apiVersion: pointsman.dev/v1\nkind: Project\nname: shop\nimage: nginx\n';
+
+it('plans a commit by the beginning of its hash', async () => {
+  const subject = await machine();
+  const first = await commit(subject, { 'shop.yaml': wrong });
+  const second = await commit(subject, { 'shop.yaml': right });
+  for (const [hash, problems] of [
+    [first, 1],
+    [second, 0],
+  ] as const) {
+    for (const digits of [7, 8, 39, 40]) {
+      const { out } = await subject.run('plan', '--commit', hash.slice(0, digits).toUpperCase(), '--json');
+      const report = JSON.parse(out) as PlanReport;
+      expect([report.commit, report.problems.length]).toEqual([hash, problems]);
+    }
+  }
+});
+
+it('asks for more where a short hash tells no commit', async () => {
+  const subject = await machine();
+  const tip = await commit(subject, { 'shop.yaml': right });
+  const other = tip.startsWith('0000000') ? '1111111' : '0000000';
+  const { code, err } = await subject.run('plan', '--commit', other);
+  expect(code).toBe(1);
+  expect(err).toMatch(
+    /^error: no commit of .* that begins with \S+ is known here; write all 40 hex digits\n$/,
+  );
+  const tree = execFileSync('git', ['-C', subject.settings.configRepo.url, 'rev-parse', `${tip}^{tree}`]);
+  expect((await subject.run('plan', '--commit', tree.toString().slice(0, 12))).err).toContain('no commit of');
+  const branch = await subject.run('plan', '--commit', 'main');
+  expect(branch.err).toBe('error: "main" is not a commit hash; write its 40 hex digits\n');
 });
 
 it('says once why there is nothing to plan', async () => {
