@@ -40,6 +40,8 @@ export class DesiredProjects {
   #removalsKnown = false;
   #secretHashes = new Map<string, string>();
   #error: string | null = null;
+  /** Looks at the config repository in a row that failed. */
+  #failures = 0;
   #lastAttemptAt: number | null = null;
   #lastSuccessAt: number | null = null;
 
@@ -66,10 +68,17 @@ export class DesiredProjects {
 
   get source(): {
     readonly error: string | null;
+    /** Looks in a row that failed. */
+    readonly failures: number;
     readonly lastAttemptAt: number | null;
     readonly lastSuccessAt: number | null;
   } {
-    return { error: this.#error, lastAttemptAt: this.#lastAttemptAt, lastSuccessAt: this.#lastSuccessAt };
+    return {
+      error: this.#error,
+      failures: this.#failures,
+      lastAttemptAt: this.#lastAttemptAt,
+      lastSuccessAt: this.#lastSuccessAt,
+    };
   }
 
   get heldRemovals(): {
@@ -113,6 +122,7 @@ export class DesiredProjects {
     this.#lastAttemptAt = clock.now();
     const snapshot = await config.sync(signal);
     this.#error = snapshot.error?.message ?? null;
+    this.#failures = snapshot.error === null ? 0 : this.#failures + 1;
     if (snapshot.error === null) this.#lastSuccessAt = clock.now();
     else
       log.warn(

@@ -19,8 +19,8 @@ export interface ReconcileDeps extends ApplyDeps {
   resolve(project: string, signal: AbortSignal): Promise<Want>;
   /** A site file was asked for and waits for its turn. */
   sitePending(project: string): boolean;
-  /** Exits of the live container within the crash window. */
-  recentExits(project: string): number;
+  /** How often this container, the live one, exited lately. */
+  recentExits(project: string, container: string | null): number;
   /** What is there now. */
   observe(project: string): Promise<Observed>;
 }
@@ -97,7 +97,7 @@ export async function lookAndPlan(
     memory: deps.journal.memory.project(project),
     policy: deps.settings.policy,
     sitePending: deps.sitePending(project),
-    recentExits: deps.recentExits(project),
+    recentExits: deps.recentExits(project, observed.live?.container?.id ?? null),
     now: deps.clock.now(),
   };
   return { input, plan: planProject(input), waiting: null };

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { basename, join, normalize, resolve } from 'node:path';
 import { messageOf } from '../errors.js';
+import { readBounded } from '../files.js';
 import { assembleDesired } from '../manifest/assemble.js';
 import { largestFileBytes } from '../manifest/guard.js';
 import { isManifestName, isSearched } from '../manifest/manifest-files.js';
@@ -9,7 +10,6 @@ import { type ParsedFile, parseManifests, unreadableFile } from '../manifest/par
 import { compareText, sortProblems } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
 import { settingsDefaults } from '../settings/defaults.js';
-import { readBounded } from '../settings/read-bounded.js';
 
 export interface Validation {
   readonly problems: readonly Problem[];

@@ -10,6 +10,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { ApplyDeps } from '../apply/context.js';
+import { backoffMs } from '../apply/failure.js';
 import { recordIfPossible } from '../apply/record.js';
 import type { Clock } from '../clock.js';
 import type { DesiredProjects } from '../desired-projects.js';
@@ -127,14 +128,16 @@ export class Controller {
     log.debug('controller started');
   }
 
-  /** Syncs now and from then on every interval, ±10 %. */
+  /** Syncs now and from then on every interval, ±10 %; with backoff, where that is less, after a failure. */
   async run(): Promise<void> {
     await this.sync();
-    const { intervalMs } = this.#deps.settings.configRepo;
-    this.#background.repeat(
-      () => intervalMs * (0.9 + 0.2 * Math.random()),
-      () => this.sync(),
-    );
+    const { settings, desired } = this.#deps;
+    const pauseMs = (): number => {
+      const intervalMs = settings.configRepo.intervalMs * (0.9 + 0.2 * Math.random());
+      const { failures } = desired.source;
+      return failures === 0 ? intervalMs : Math.min(intervalMs, backoffMs(settings.retries, failures));
+    };
+    this.#background.repeat(pauseMs, () => this.sync());
   }
 
   /** Looks at config repository and sources now. Calls during a sync make one more. */
@@ -306,8 +309,9 @@ export class Controller {
 
   #onEvent({ project, kind, action, containerId }: RuntimeEvent): void {
     if (project === null) return;
-    if (kind === 'container' && action === 'die' && this.#deps.status.isLiveContainer(project, containerId))
-      this.#passes.exited(project);
+    const isExit = kind === 'container' && action === 'die' && containerId !== null;
+    if (isExit && this.#deps.status.isLiveContainer(project, containerId))
+      this.#passes.exited(project, containerId);
     this.#passes.trigger(project);
   }
 

@@ -66,7 +66,7 @@ export class Passes {
       resolve: (project) => this.#resolutions.resolve(project),
       observe: (project) => looks.add(() => observeProject(project, apply)),
       sitePending: (project) => apply.routes.isPending(project),
-      recentExits: (project) => this.#exits.count(project),
+      recentExits: (project, container) => this.#exits.count(project, container),
     };
   }
 
@@ -97,8 +97,8 @@ export class Passes {
   }
 
   /** Its live container exited. */
-  exited(project: string): void {
-    this.#exits.add(project);
+  exited(project: string, container: string): void {
+    this.#exits.add(project, container);
   }
 
   /** Resolves when nothing is on and nothing is due but what only time can bring (`keepPrevious`). */

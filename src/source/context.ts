@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { extract, pack, type Header, type Pack } from 'tar-stream';
 import { PointsmanError } from '../errors.js';
 import { ContextFilter, type ContextHeader } from './context-filter.js';
+import { normaliseRelativePath } from '../manifest/paths.js';
 import { frontendRefusal, type BuildPolicy } from '../manifest/policy.js';
 import { frontendsOf } from './dockerfile-frontend.js';
 import { parseDockerignore, type Ignores } from './dockerignore.js';
@@ -48,16 +49,7 @@ export async function planContext(request: ContextRequest): Promise<ContextPlan>
     surveyTree(request),
     ...[dockerfile, own, '.dockerignore'].map((path) => blobAt(request, path)),
   ]);
-  if (!found) {
-    const seen =
-      survey.candidates.length === 0
-        ? 'there is none in this folder'
-        : `there is ${survey.candidates.join(', ')}`;
-    throw new PointsmanError(
-      'DockerfileMissing',
-      `no Dockerfile at ${JSON.stringify(dockerfile)} in the source's folder: ${seen}; add one, or set build.dockerfile or source.path`,
-    );
-  }
+  if (!found) throw missingDockerfile(dockerfile, survey.candidates);
   const named = [
     request.args['BUILDKIT_SYNTAX'] ?? [],
     frontendsOf(await textOf(request, dockerfile, found)),
@@ -76,6 +68,18 @@ export async function planContext(request: ContextRequest): Promise<ContextPlan>
   const blob = ownIgnore ?? ignore;
   if (!blob) return { ignores: () => false, always };
   return { ignores: parseDockerignore(file, await textOf(request, file, blob)), always };
+}
+
+function missingDockerfile(dockerfile: string, candidates: readonly string[]): PointsmanError {
+  const seen = candidates.includes(dockerfile)
+    ? 'what is there is a symbolic link that leads to no file in it'
+    : candidates.length === 0
+      ? 'there is none in this folder'
+      : `there is ${candidates.join(', ')}`;
+  return new PointsmanError(
+    'DockerfileMissing',
+    `no Dockerfile at ${JSON.stringify(dockerfile)} in the source's folder: ${seen}; add one, or set build.dockerfile or source.path`,
+  );
 }
 
 /**
@@ -127,6 +131,11 @@ export async function streamContext(
         writer.finalize();
         return;
       }
+      const name = /^error: invalid path '(.*)'$/m.exec(stderr)?.[1];
+      if (name !== undefined) {
+        writer.destroy(unusableName(mirror, name));
+        return;
+      }
       if (!signal.aborted && !context.destroyed) onDamage();
       writer.destroy(
         mirror.damage(
@@ -135,6 +144,14 @@ export async function streamContext(
       );
     });
   return context;
+}
+
+/** A commit made by hand: git checks out no such name, and fetching it again gives the same. */
+function unusableName(mirror: Mirror, name: string): PointsmanError {
+  return new PointsmanError(
+    'UnsupportedRepository',
+    `${mirror.location.display} has an entry ${JSON.stringify(name.slice(0, 200))}, a name that git does not take; take it out of the commit`,
+  );
 }
 
 /** Git LFS gets one line for the whole context. */
@@ -254,7 +271,8 @@ async function surveyTree({ mirror, tree, signal }: ContextRequest): Promise<Sur
 
 /** Id and size of the file at `path`, following links inside the tree; null when there is none. */
 async function blobAt({ mirror, tree, signal }: ContextRequest, path: string): Promise<Blob | null> {
-  if (path.includes('\n')) return null;
+  // The schema refuses it: git would read other things than a path below the tree.
+  if (normaliseRelativePath(path) !== path) return null;
   const result = await mirror.run(
     ['cat-file', '--batch-check', '--follow-symlinks'],
     signal,

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { engine } from '../support/engine.js';
-import { startGitHttp, type GitHttpServer } from '../support/git.js';
+import { commitFiles, makeRepository, startGitHttp, type GitHttpServer } from '../support/git.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
 import { until } from '../support/waiting.js';
 
@@ -63,6 +63,19 @@ it('do not keep the controller from ending at the first signal', async () => {
   expect(controller.log.map(({ msg }) => msg)).not.toContain(
     'config repository cannot be read, the last good state counts',
   );
+});
+
+it('that refuse are asked again with backoff, long before the interval is over', async () => {
+  server.answer = { status: 503 };
+  const url = `${server.url}/config.git`;
+  await scenario.writeSettings({ configRepo: { url, interval: '1h' } });
+  const controller = scenario.start();
+  await until(async () => server.requests.length >= 4);
+  await controller.waitFor('status names the fault', ({ status }) => status?.source.error);
+  server.answer = null;
+  await makeRepository(join(scenario.folder, 'srv', 'config.git'), { bare: true });
+  const commit = await commitFiles(join(scenario.folder, 'srv', 'config.git'), { 'projects/a.md': 'none' });
+  await controller.waitFor('it is read', ({ status }) => status?.source.commit === commit);
 });
 
 it('leave `run --once` to be interrupted in the midst of a deployment', async () => {

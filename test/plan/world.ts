@@ -40,7 +40,7 @@ export const project: Project = {
   health: {
     path: null,
     status: { from: 200, to: 399 },
-    intervalMs: 1_000,
+    intervalMs: null,
     timeoutMs: 2_000,
     successes: 2,
     withinMs: 60_000,

@@ -314,6 +314,19 @@ describe('permissions', () => {
     });
   });
 
+  it('say when the folder of secrets cannot be made', async () => {
+    const input = await folders();
+    await writeFile(join(input.stateDir, 'file'), '');
+    const secretsDir = join(input.stateDir, 'file', 'secrets');
+    expect((await check({ ...input, secretsDir }))[1]).toMatchObject({
+      level: 'warn',
+      message: expect.stringContaining('is not a folder') as string,
+    });
+    expect((await check({ ...input, secretsDir: join(input.stateDir, 'file') }))[1]).toMatchObject({
+      level: 'fail',
+    });
+  });
+
   it('keep secrets, tokens and keys for their owner alone', async () => {
     const input = await folders();
     await mkdir(join(input.secretsDir, 'shop'), { recursive: true });
