@@ -2,7 +2,7 @@ import type { Clock } from './clock.js';
 import type { Progress } from './apply/context.js';
 import type { Drains } from './apply/drain.js';
 import type { DesiredProjects } from './desired-projects.js';
-import { messageOf, redact } from './errors.js';
+import { messageOf, redact, withMend } from './errors.js';
 import type { Logger } from './log.js';
 import type { PassListener, PassView } from './reconcile.js';
 import type { Journal, Outcome, Phase } from './record/port.js';
@@ -72,6 +72,7 @@ export class StatusKeeper implements PassListener {
   #dirty = false;
   /** How long the last write took. */
   #writeMs = 0;
+  #unwritable: string | null = null;
   /** Names of `#entries` in order; null when it has to be found again. */
   #names: readonly string[] | null = null;
   #writeNow: () => void = () => undefined;
@@ -151,6 +152,11 @@ export class StatusKeeper implements PassListener {
     );
   }
 
+  /** Why the last write of the status file failed, and the mend; null when it did not. */
+  get unwritable(): string | null {
+    return this.#unwritable;
+  }
+
   /** Something changed: write soon. */
   touch(): void {
     this.#dirty = true;
@@ -184,7 +190,9 @@ export class StatusKeeper implements PassListener {
         const head = this.#head([...shown.values()]);
         const texts = Array.from(shown, ([name, { text }]) => [name, text] as const);
         await writeStatus(this.deps.settings.stateDir, head, texts);
+        this.#unwritable = null;
       } catch (error) {
+        this.#unwritable = `the controller cannot write its status: ${withMend(error)}`;
         this.deps.log.error({ error: messageOf(error) }, 'status cannot be written');
       }
       this.#writeMs = this.deps.clock.monotonic() - startedAt;
