@@ -34,7 +34,7 @@ interface Held {
   readonly temporaries: number;
   /** What stands in the folder that the system has for temporary files. */
   readonly systemTemporaries: number;
-  /** Files and folders of the state directory but for Git's own objects, which are counted by packing. */
+  /** Files and folders of the state directory but for Git objects, which Git packs, and logs, of which the newest are kept. */
   readonly stateEntries: number;
   readonly processes: number;
 }
@@ -66,7 +66,7 @@ async function held(controller: Controller, shop: string): Promise<Held> {
     networks: networks.length,
     temporaries: files.filter((path) => path.endsWith('.tmp') || path.includes('.new-')).length,
     systemTemporaries: temporary.length,
-    stateEntries: state.filter((path) => !/\.git\/objects\//.test(path)).length,
+    stateEntries: state.filter((path) => !/\/objects\/|^logs\//.test(path)).length,
     processes: children.trim().split(' ').length,
   };
 }
