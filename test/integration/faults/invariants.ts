@@ -214,7 +214,6 @@ export class Invariants {
     for (const { Name } of networks) say(`Q4: network ${Name} is left`);
     const files = await readdir(this.scenario.stateDir, { recursive: true });
     for (const file of files)
-      if (file.endsWith('.tmp') || /^nginx\/(sites|switch)\/[^.]/.test(file))
-        say(`Q4: ${file} is left`);
+      if (file.endsWith('.tmp') || /^nginx\/(sites|switch)\/[^.]/.test(file)) say(`Q4: ${file} is left`);
   }
 }
