@@ -9,13 +9,7 @@ export default defineConfig({
           // No test waits this long; a busy machine does.
           testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
-          exclude: [
-            'test/integration/**',
-            'test/bench/**',
-            'test/simulation/**',
-            'test/security/**',
-            'node_modules/**',
-          ],
+          exclude: ['test/integration/**', 'test/simulation/**', 'test/security/**', 'node_modules/**'],
         },
       },
       {

@@ -64,6 +64,7 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
         settings,
         journal,
         resolve: (name: string, signal: AbortSignal) => desired.resolve(name, signal),
+        observe: (name: string) => observeProject(name, adapters),
         sitePending: () => false,
         recentExits: () => 0,
       };

@@ -16,7 +16,7 @@ import { systemClock } from './clock.js';
 import type { Clock } from './clock.js';
 import { Controller } from './controller/controller.js';
 import { DesiredProjects } from './desired-projects.js';
-import { messageOf } from './errors.js';
+import { isAbort, messageOf } from './errors.js';
 import { dropTemporaries } from './files.js';
 import type { Logger } from './log.js';
 import { assembleDesired } from './manifest/assemble.js';
@@ -279,11 +279,23 @@ async function runComposed(
       .catch(() => undefined);
     log.info('controller stopped');
   });
-  await controller.start(options.once);
+  signal.addEventListener('abort', () => controller.abort(), { once: true });
+  if (signal.aborted) controller.abort();
+  try {
+    await controller.start(options.once);
+  } catch (error) {
+    if (signal.aborted && isAbort(error)) return 0;
+    throw error;
+  }
   await controller.run();
   if (options.once) {
     await controller.settled(signal);
     controller.throwFatal();
+    for (const {
+      project,
+      status: { state, reason, message },
+    } of status.unwell())
+      log.error({ project, state, code: reason, message }, 'project is not as it should be');
     return status.allWell ? 0 : 1;
   }
   await controller.ended(signal);

@@ -1,6 +1,7 @@
+import PQueue from 'p-queue';
 import { messageOf } from './errors.js';
 import type { Logger } from './log.js';
-import type { DeclaredProject, DesiredState, GitSource, Problem } from './manifest/project.js';
+import type { DeclaredProject, DesiredState, GitSource, Problem, Project } from './manifest/project.js';
 import { serialiseSpec } from './manifest/spec.js';
 import { planRemovals } from './plan/plan-removals.js';
 import type { Removals } from './plan/plan-removals.js';
@@ -28,6 +29,9 @@ export interface SyncResult {
   readonly projects: readonly string[];
 }
 
+/** The engine is asked for so many images at the same time. */
+const imagesAtOnce = 8;
+
 /** The config repository's side: what is wanted, and what may go. */
 export class DesiredProjects {
   #state: DesiredState | null = null;
@@ -36,10 +40,18 @@ export class DesiredProjects {
   #removalsKnown = false;
   #secretHashes = new Map<string, string>();
   #error: string | null = null;
+  /** Looks at the config repository in a row that failed. */
+  #failures = 0;
   #lastAttemptAt: number | null = null;
   #lastSuccessAt: number | null = null;
 
-  constructor(private readonly deps: DesiredDeps) {}
+  readonly #resolveDeps: ResolveDeps;
+
+  constructor(private readonly deps: DesiredDeps) {
+    const images = new PQueue({ concurrency: imagesAtOnce });
+    const image: ResolveDeps['runtime']['image'] = (name) => images.add(() => deps.runtime.image(name));
+    this.#resolveDeps = { ...deps, runtime: { image } };
+  }
 
   get commit(): string | null {
     return this.#state?.commit ?? null;
@@ -56,10 +68,17 @@ export class DesiredProjects {
 
   get source(): {
     readonly error: string | null;
+    /** Looks in a row that failed. */
+    readonly failures: number;
     readonly lastAttemptAt: number | null;
     readonly lastSuccessAt: number | null;
   } {
-    return { error: this.#error, lastAttemptAt: this.#lastAttemptAt, lastSuccessAt: this.#lastSuccessAt };
+    return {
+      error: this.#error,
+      failures: this.#failures,
+      lastAttemptAt: this.#lastAttemptAt,
+      lastSuccessAt: this.#lastSuccessAt,
+    };
   }
 
   get heldRemovals(): {
@@ -103,6 +122,7 @@ export class DesiredProjects {
     this.#lastAttemptAt = clock.now();
     const snapshot = await config.sync(signal);
     this.#error = snapshot.error?.message ?? null;
+    this.#failures = snapshot.error === null ? 0 : this.#failures + 1;
     if (snapshot.error === null) this.#lastSuccessAt = clock.now();
     else
       log.warn(
@@ -129,30 +149,32 @@ export class DesiredProjects {
     };
   }
 
-  /** Lists the refs of all followed sources, and looks at secret values. Resolves to the projects that changed. */
-  async refreshSources(signal: AbortSignal): Promise<readonly string[]> {
+  /**
+   * Lists the refs of all followed sources, and looks at secret values. `onChanged` hears of the projects
+   * of each repository as soon as that has answered.
+   */
+  async refreshSources(onChanged: (projects: readonly string[]) => void, signal: AbortSignal): Promise<void> {
     const declared = [...(this.#state?.projects.values() ?? [])].map(({ project }) => project);
-    const followed = declared.filter(
-      (project) => project.source.kind === 'git' && project.source.commit === null,
-    );
-    const moved = new Set(
-      await this.deps.sources.refresh(
-        followed.map((project) => project.source as GitSource),
-        signal,
-      ),
-    );
-    const changed = followed
-      .filter((project) => moved.has(project.source as GitSource))
-      .map(({ name }) => name);
+    for (const { name, run } of declared)
+      if (run.secrets.length > 0 && (await this.#secretsChanged(name, run.secrets))) onChanged([name]);
+    const followers = new Map<string, Project[]>();
     for (const project of declared) {
-      if (project.run.secrets.length > 0 && (await this.#secretsChanged(project.name, project.run.secrets)))
-        changed.push(project.name);
+      const { source } = project;
+      if (source.kind === 'git' && source.commit === null)
+        followers.set(source.repo, [...(followers.get(source.repo) ?? []), project]);
     }
-    await this.deps.sources.watch(
-      [...new Set(followed.map((project) => (project.source as GitSource).repo))],
-      this.#onSource,
+    await this.deps.sources.watch([...followers.keys()], this.#onSource);
+    await Promise.all(
+      [...followers.values()].map(async (projects) => {
+        const moved = await this.deps.sources.refresh(
+          projects.map(({ source }) => source as GitSource),
+          signal,
+        );
+        onChanged(
+          projects.filter(({ source }) => moved.includes(source as GitSource)).map(({ name }) => name),
+        );
+      }),
     );
-    return changed;
   }
 
   #onSource: (repo: string) => void = () => undefined;
@@ -200,7 +222,7 @@ export class DesiredProjects {
     const state = this.#state;
     if (state === null) return { kind: 'unknown', message: 'the config repository has not been read yet' };
     const declared = state.projects.get(project);
-    if (declared !== undefined) return resolveProject(declared, state.commit, this.deps, signal);
+    if (declared !== undefined) return resolveProject(declared, state.commit, this.#resolveDeps, signal);
     const problems = state.invalid.get(project);
     if (problems !== undefined) return { kind: 'invalid', message: describeProblem(problems[0]) };
     return { kind: 'absent', configCommit: state.commit, heldBecause: this.#whyNotRemoved(project) };

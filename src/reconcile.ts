@@ -6,7 +6,7 @@ import type { ApplyDeps, AttemptSlot, PassContext, Progress } from './apply/cont
 import { applyStep } from './apply/apply-step.js';
 import type { StepOutcome } from './apply/apply-step.js';
 import { messageOf } from './errors.js';
-import { observeProject } from './observe/observe-project.js';
+import type { Observed } from './observe/observed.js';
 import type { Journal } from './record/port.js';
 import { planProject } from './plan/plan-project.js';
 import type { Plan, PlanInput, Step } from './plan/plan.js';
@@ -19,10 +19,10 @@ export interface ReconcileDeps extends ApplyDeps {
   resolve(project: string, signal: AbortSignal): Promise<Want>;
   /** A site file was asked for and waits for its turn. */
   sitePending(project: string): boolean;
-  /** Exits of the live container within the crash window. */
-  recentExits(project: string): number;
-  /** Limits how many projects are looked at at the same time. */
-  look<T>(work: () => Promise<T>): Promise<T>;
+  /** How often this container, the live one, exited lately. */
+  recentExits(project: string, container: string | null): number;
+  /** What is there now. */
+  observe(project: string): Promise<Observed>;
 }
 
 export interface PassView {
@@ -48,7 +48,7 @@ export async function reconcile(
   for (let round = 1; ; round += 1) {
     stopping.throwIfAborted();
     attempt.changed = false;
-    const view = await deps.look(() => lookAndPlan(project, deps, stopping));
+    const view = await lookAndPlan(project, deps, stopping);
     listener.view(project, view);
     if (view.plan.steps.length === 0 || round > mostRounds) return view;
     const context: PassContext = {
@@ -73,7 +73,7 @@ export async function reconcile(
 async function showObserved(view: PassView, deps: ReconcileDeps, listener: PassListener): Promise<void> {
   const { project } = view.input;
   try {
-    const observed = await deps.look(() => observeProject(project, deps));
+    const observed = await deps.observe(project);
     const memory = deps.journal.memory.project(project);
     listener.view(project, { ...view, input: { ...view.input, observed, memory } });
   } catch (error) {
@@ -83,16 +83,13 @@ async function showObserved(view: PassView, deps: ReconcileDeps, listener: PassL
 
 export async function lookAndPlan(
   project: string,
-  deps: Pick<
-    ReconcileDeps,
-    'resolve' | 'runtime' | 'router' | 'clock' | 'recentExits' | 'sitePending' | 'settings'
-  > & {
+  deps: Pick<ReconcileDeps, 'resolve' | 'observe' | 'clock' | 'recentExits' | 'sitePending' | 'settings'> & {
     readonly journal: Pick<Journal, 'memory'>;
   },
   signal: AbortSignal,
 ): Promise<PassView> {
   const want = await deps.resolve(project, signal);
-  const observed = await observeProject(project, deps);
+  const observed = await deps.observe(project);
   const input: PlanInput = {
     project,
     want,
@@ -100,7 +97,7 @@ export async function lookAndPlan(
     memory: deps.journal.memory.project(project),
     policy: deps.settings.policy,
     sitePending: deps.sitePending(project),
-    recentExits: deps.recentExits(project),
+    recentExits: deps.recentExits(project, observed.live?.container?.id ?? null),
     now: deps.clock.now(),
   };
   return { input, plan: planProject(input), waiting: null };

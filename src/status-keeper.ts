@@ -5,9 +5,11 @@ import type { DesiredProjects } from './desired-projects.js';
 import { messageOf, redact, withMend } from './errors.js';
 import type { Logger } from './log.js';
 import type { PassListener, PassView } from './reconcile.js';
+import type { PlanInput } from './plan/plan.js';
 import type { Journal, Outcome, Phase } from './record/port.js';
-import { projectStatus, summaryOf } from './record/project-status.js';
+import { projectStatus, summaryOf, unseenStatus } from './record/project-status.js';
 import type { ProjectStatusInput } from './record/project-status.js';
+import { PacedWrites } from './record/paced-writes.js';
 import { projectText, writeStatus } from './record/status-file.js';
 import type { StatusHead } from './record/status-file.js';
 import type { ProjectStatus, Status } from './record/status.generated.js';
@@ -15,11 +17,7 @@ import type { Settings } from './settings/settings.js';
 
 /** A status older than this is written again (SPEC section 7: at least every 10 s). */
 const heartbeatMs = 8_000;
-/**
- * A write waits so many times as long as the one before took, but at most a second: with many projects,
- * changes that follow each other share a write, and a deployment that begins does not wait for it.
- */
-const pacing = { times: 4, mostMs: 1_000 };
+const notYet = 'not looked at yet';
 
 /** Where a project's deployment is. */
 export interface ProgressEvent {
@@ -38,6 +36,8 @@ interface Entry {
   /** When `phase` was last null, by the monotonic clock. */
   busySince: number;
   fault: ProjectStatusInput['fault'];
+  /** Its source is being waited for. */
+  isFetching: boolean;
   shown: Shown | null;
 }
 
@@ -62,24 +62,22 @@ export interface StatusDeps {
 export class StatusKeeper implements PassListener {
   readonly #entries = new Map<string, Entry>();
   readonly #components = {
-    docker: 'not looked at yet' as string | null,
-    nginx: 'not looked at yet' as string | null,
+    docker: notYet as string | null,
+    nginx: notYet as string | null,
   };
   readonly #startedAt: number;
   #drains: Drains | null = null;
   #state: 'running' | 'stopped' = 'running';
-  #writing: Promise<void> | null = null;
-  #dirty = false;
-  /** How long the last write took. */
-  #writeMs = 0;
   #unwritable: string | null = null;
-  /** Names of `#entries` in order; null when it has to be found again. */
+  /** Names of `#entries` in order, as of a config commit; null when they have to be found again. */
   #names: readonly string[] | null = null;
-  #writeNow: () => void = () => undefined;
+  #namesAt: string | null = null;
+  readonly #writes: PacedWrites;
   #cancelHeartbeat: () => void = () => undefined;
 
   constructor(private readonly deps: StatusDeps) {
     this.#startedAt = deps.clock.now();
+    this.#writes = new PacedWrites(deps.clock, () => this.#write());
     this.#beat();
   }
 
@@ -104,6 +102,13 @@ export class StatusKeeper implements PassListener {
     }
     if (entry.phase === progress.phase) return;
     entry.phase = progress.phase;
+    this.touch();
+  }
+
+  fetching(project: string, isFetching: boolean): void {
+    const entry = this.#entry(project);
+    if (entry.isFetching === isFetching) return;
+    entry.isFetching = isFetching;
     this.touch();
   }
 
@@ -157,61 +162,51 @@ export class StatusKeeper implements PassListener {
     return this.#unwritable;
   }
 
+  /** What is not as it should be, of each project. */
+  unwell(): readonly { readonly project: string; readonly status: ProjectStatus }[] {
+    return [...this.#shown()]
+      .filter(([, { state }]) => state !== 'live' && state !== 'suspended')
+      .map(([project, { text }]) => ({ project, status: JSON.parse(text) as ProjectStatus }));
+  }
+
   /** Something changed: write soon. */
   touch(): void {
-    this.#dirty = true;
-    this.#writing ??= this.#write();
+    this.#writes.ask();
   }
 
   async close(): Promise<void> {
     this.#cancelHeartbeat();
     this.#state = 'stopped';
-    this.touch();
-    this.#writeNow();
-    await this.#writing;
+    await this.#writes.last();
   }
 
   #entry(project: string): Entry {
     const known = this.#entries.get(project);
     if (known !== undefined) return known;
-    const entry: Entry = { view: null, phase: null, busySince: 0, fault: null, shown: null };
+    const entry: Entry = {
+      view: null,
+      phase: null,
+      busySince: 0,
+      fault: null,
+      isFetching: false,
+      shown: null,
+    };
     this.#entries.set(project, entry);
     this.#names = null;
     return entry;
   }
 
   async #write(): Promise<void> {
-    while (this.#dirty) {
-      await this.#turnToWrite();
-      this.#dirty = false;
-      const startedAt = this.deps.clock.monotonic();
-      try {
-        const shown = this.#shown();
-        const head = this.#head([...shown.values()]);
-        const texts = Array.from(shown, ([name, { text }]) => [name, text] as const);
-        await writeStatus(this.deps.settings.stateDir, head, texts);
-        this.#unwritable = null;
-      } catch (error) {
-        this.#unwritable = `the controller cannot write its status: ${withMend(error)}`;
-        this.deps.log.error({ error: messageOf(error) }, 'status cannot be written');
-      }
-      this.#writeMs = this.deps.clock.monotonic() - startedAt;
+    try {
+      const shown = this.#shown();
+      const head = this.#head([...shown.values()]);
+      const texts = Array.from(shown, ([name, { text }]) => [name, text] as const);
+      await writeStatus(this.deps.settings.stateDir, head, texts);
+      this.#unwritable = null;
+    } catch (error) {
+      this.#unwritable = `the controller cannot write its status: ${withMend(error)}`;
+      this.deps.log.error({ error: messageOf(error) }, 'status cannot be written');
     }
-    // In the same turn as the last look at `#dirty`: a later change would find nobody to write it.
-    this.#writing = null;
-  }
-
-  /** Lets at least everything that changed in this turn share one write. */
-  async #turnToWrite(): Promise<void> {
-    const pause = this.#state === 'stopped' ? 0 : Math.min(pacing.times * this.#writeMs, pacing.mostMs);
-    await new Promise<void>((resolve) => {
-      const cancel = this.deps.clock.timer(pause, resolve);
-      this.#writeNow = () => {
-        cancel();
-        resolve();
-      };
-    });
-    this.#writeNow = () => undefined;
   }
 
   #beat(): void {
@@ -223,7 +218,13 @@ export class StatusKeeper implements PassListener {
 
   /** What is known of each project, in the order of their names. */
   #shown(): ReadonlyMap<string, Shown> {
-    this.#names ??= [...this.#entries.keys()].sort();
+    const { desired } = this.deps;
+    if (this.#names === null || this.#namesAt !== desired.commit) {
+      const declared = desired.names().filter((name) => desired.knows(name));
+      for (const name of declared) this.#entry(name);
+      this.#names = [...this.#entries.keys()].sort();
+      this.#namesAt = desired.commit;
+    }
     const all = new Map<string, Shown>();
     for (const name of this.#names) {
       const entry = this.#entries.get(name);
@@ -264,24 +265,40 @@ export class StatusKeeper implements PassListener {
     };
   }
 
-  #show(name: string, { view, phase, fault, shown }: Entry): Shown | null {
-    if (view === null) return null;
-    const { input, plan, waiting } = view;
+  #show(name: string, { view, phase, isFetching, fault, shown }: Entry): Shown | null {
     const memory = this.deps.journal.memory.project(name);
     const drain = this.#drains?.state(name) ?? null;
-    const from = [view, phase, fault, memory, drain?.slot, drain?.inFlight];
+    const { docker, nginx } = this.#components;
+    const from = [view, phase, isFetching, fault, memory, drain?.slot, drain?.inFlight, docker, nginx];
     if (shown?.from.every((part, index) => part === from[index]) === true) return shown;
-    const publicPort = publicPortOf(this.deps.settings.nginx.listen);
-    const status = projectStatus({
-      input: { ...input, memory },
-      plan,
-      waiting,
-      phase,
-      drain,
+    const now = {
+      phase: phase ?? (isFetching ? ('fetching' as const) : null),
       fault,
-      publicPort,
-    });
+      outage: this.#outage,
+    };
+    const status = view === null ? this.#unseen(name, now) : this.#seen(view, memory, drain, now);
     return status === null ? null : { from, state: status.state, text: projectText(status) };
+  }
+
+  #seen(
+    { input, plan, waiting }: PassView,
+    memory: PlanInput['memory'],
+    drain: ProjectStatusInput['drain'],
+    now: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>,
+  ): ProjectStatus | null {
+    const publicPort = publicPortOf(this.deps.settings.nginx.listen);
+    return projectStatus({ ...now, input: { ...input, memory }, plan, waiting, drain, publicPort });
+  }
+
+  /** Declared, and not looked at yet; what is not declared and was never seen is not there. */
+  #unseen(name: string, now: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>): ProjectStatus | null {
+    return this.deps.desired.knows(name) ? unseenStatus(now) : null;
+  }
+
+  get #outage(): ProjectStatusInput['outage'] {
+    const { docker, nginx } = this.#components;
+    if (nginx !== null && nginx !== notYet) return { of: 'nginx', message: nginx };
+    return docker === null || docker === notYet ? null : { of: 'docker', message: docker };
   }
 
   #problems(): Status['problems'] {

@@ -274,14 +274,14 @@ run_quickstart() {
 run_simulation() {
   section 'simulation'
   if check 'simulated histories' 780 npm run --silent simulate; then cat "$work/simulated-histories.log"; fi
-  if check 'faults at every effect' 300 npm run --silent simulate:enumerated -- --every 12 --pairs 120 --minutes 2; then
+  if check 'faults at every effect' 900 npm run --silent simulate:enumerated -- --minutes 10; then
     cat "$work/faults-at-every-effect.log"
   fi
   if check 'planted bugs' 600 npm run --silent simulate:planted; then tail -n 1 "$work/planted-bugs.log"; fi
 }
 
 run_security() {
-  suite security 300
+  suite security 420
   # What it executed is worth reading; a finding fails.
   if check 'fuzzing' 120 npm run --silent fuzz -- --seconds 60 --seed 1; then cat "$work/fuzzing.log"; fi
 }

@@ -4,7 +4,7 @@ import type { Attempt } from './context.js';
 import { Superseded } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
-import { containerOf, probeTargetOf, watchExit } from './probe.js';
+import { containerOf, pause, probeTargetOf, watchExit } from './probe.js';
 import type { ProbeTarget } from './prober.js';
 
 /**
@@ -53,7 +53,8 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
 
 async function keepProbing(deployment: Deployment, target: ProbeTarget, signal: AbortSignal): Promise<void> {
   const { clock, prober } = deployment.context;
-  const { bakeMs, intervalMs, failures } = target.health;
+  const { bakeMs, failures } = target.health;
+  const intervalMs = target.health.intervalMs ?? pause.mostMs;
   const end = clock.monotonic() + bakeMs;
   let inRow = 0;
   for (;;) {

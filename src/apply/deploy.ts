@@ -12,6 +12,7 @@ import { otherSlot } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
 import { observeProject } from '../observe/observe-project.js';
 import type { DeployPhase, DeployStep } from '../plan/plan.js';
+import type { DeploymentDetail } from '../record/port.js';
 import { bake } from './bake.js';
 import { buildImage } from './build.js';
 import { Attempt, Superseded } from './context.js';
@@ -177,6 +178,7 @@ async function endBadly(
   }
   if (error instanceof PointsmanError && error.code === 'BakeFailed') {
     const detail = await failureDetail(error, deployment, state);
+    logTail(deployment, detail);
     await deployment.end('rolled-back', { ...detail, final: true, rejected: true });
     await switchBack(context, otherSlot(step.slot), step.target.revision);
     return;
@@ -187,9 +189,15 @@ async function endBadly(
   // Its bake is still to come, or to end: the next pass goes on with it.
   if (attempt.isSwitched && (await servesAlready(deployment))) throw error;
   const detail = await failureDetail(error, deployment, state);
-  for (const line of detail.tail ?? []) deployment.log.line(line);
+  logTail(deployment, detail);
   if (deployment.phase !== 'baking') await dropCandidate(deployment, attempt);
   await deployment.end('failed', detail);
+}
+
+/** What a container said last; the output of a build stands in the log already. */
+function logTail(deployment: Deployment, { tail }: DeploymentDetail): void {
+  if (deployment.phase === 'building') return;
+  for (const line of tail ?? []) deployment.log.line(line);
 }
 
 /** Whether traffic is on the slot of this deployment. */

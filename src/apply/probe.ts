@@ -8,10 +8,11 @@ import type { Deployment } from './deployment.js';
 import type { ProbeResult, ProbeTarget } from './prober.js';
 
 /**
- * The wait between probes is a tenth of the time since the first one, within these and `health.interval`:
- * an app is found healthy at most a tenth later than it is, a quick one and a slow one alike.
+ * Between two probes passes what `health.interval` says. Where the manifest leaves it out: until the switch
+ * a tenth of the time since the first probe, within these bounds, so that an app is found healthy at most a
+ * tenth later than it is, a quick one and a slow one alike; after the switch the longest.
  */
-const pause = { share: 0.1, leastMs: 5 };
+export const pause = { share: 0.1, leastMs: 5, mostMs: 1_000 };
 
 /** Where a container of ours is probed. @throws PointsmanError StartFailed when it has no address or spec */
 export function probeTargetOf(container: ContainerFacts, health?: HealthSpec): ProbeTarget {
@@ -116,13 +117,14 @@ async function probeUntil(
     if (inRow >= target.health.successes) return;
     if (!result.ok) onProgress(result.why);
     const now = clock.monotonic();
-    const pauseMs = Math.min(
-      Math.max(pause.leastMs, pause.share * (now - startedAt)),
-      target.health.intervalMs,
-    );
+    const pauseMs = target.health.intervalMs ?? unwrittenPauseMs(now - startedAt);
     if (now + pauseMs > deadline) throw neverHealthy(result, probes, target);
     await clock.sleep(pauseMs, signal);
   }
+}
+
+function unwrittenPauseMs(sinceFirstMs: number): number {
+  return Math.min(Math.max(pause.leastMs, pause.share * sinceFirstMs), pause.mostMs);
 }
 
 function neverHealthy(last: ProbeResult, probes: number, { health }: ProbeTarget): PointsmanError {
@@ -130,7 +132,7 @@ function neverHealthy(last: ProbeResult, probes: number, { health }: ProbeTarget
   if (last.ok)
     return new PointsmanError(
       'ProbeFailed',
-      `${within}: it answers, but not ${health.successes} times in a row`,
+      `${within}: it answers, but not ${health.successes} times in a row; raise health.within, or lower health.successes or health.interval`,
     );
   const mend = last.hint ?? 'mend the app, or change health.path, health.status or health.within';
   return new PointsmanError('ProbeFailed', `${within}: ${last.why}; ${mend}`);

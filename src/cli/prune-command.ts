@@ -13,7 +13,7 @@ export function addPruneCommand(program: Command, context: CliContext): void {
     .description(
       'Removals are held back when too many projects would go at once, when the folder is empty or missing, or when ' +
         'a document has no valid name; "pointsman status" names the commit. This releases the removals of exactly that ' +
-        'commit. Volumes are never deleted.',
+        'commit. Named volumes are never deleted.',
     )
     .requiredOption('--confirm <commit>', 'the commit of the config repository whose removals are right')
     .option('--json', 'print the answer as JSON')

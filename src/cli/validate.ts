@@ -2,13 +2,13 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { join, normalize, resolve } from 'node:path';
 import { messageOf } from '../errors.js';
+import { readBounded } from '../files.js';
 import { assembleDesired } from '../manifest/assemble.js';
 import { largestFileBytes } from '../manifest/guard.js';
 import { type ParsedFile, parseManifests, unreadableFile } from '../manifest/parse.js';
 import { compareText, sortProblems } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
 import { settingsDefaults } from '../settings/defaults.js';
-import { readBounded } from '../settings/read-bounded.js';
 
 export interface Validation {
   readonly problems: readonly Problem[];

@@ -10,6 +10,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { ApplyDeps } from '../apply/context.js';
+import { backoffMs } from '../apply/failure.js';
 import { recordIfPossible } from '../apply/record.js';
 import type { Clock } from '../clock.js';
 import type { DesiredProjects } from '../desired-projects.js';
@@ -61,6 +62,8 @@ export class Controller {
   readonly #closers: (() => Promise<void>)[] = [];
   #syncing: Promise<void> | null = null;
   #syncAgain = false;
+  #refreshing: Promise<void> | null = null;
+  #refreshAgain = false;
 
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
@@ -104,7 +107,8 @@ export class Controller {
     if (once) await router.start(this.#stopping.signal);
     if (!(await this.#router.start())) this.#background.add(this.#keepStartingRouter());
     const reached = new Promise<void>((resolve) => this.#background.add(this.#engine.run(resolve)));
-    if (once) await Promise.race([reached, this.#background.failed()]);
+    if (once) await Promise.race([reached, this.#background.failed(), aborted(this.#stopping.signal)]);
+    this.#stopping.signal.throwIfAborted();
     this.throwFatal();
     this.#closers.push(await router.watch((project) => this.#onFilesChanged(project)));
     this.#closers.push(
@@ -124,14 +128,16 @@ export class Controller {
     log.debug('controller started');
   }
 
-  /** Syncs now and from then on every interval, ±10 %. */
+  /** Syncs now and from then on every interval, ±10 %; with backoff, where that is less, after a failure. */
   async run(): Promise<void> {
     await this.sync();
-    const { intervalMs } = this.#deps.settings.configRepo;
-    this.#background.repeat(
-      () => intervalMs * (0.9 + 0.2 * Math.random()),
-      () => this.sync(),
-    );
+    const { settings, desired } = this.#deps;
+    const pauseMs = (): number => {
+      const intervalMs = settings.configRepo.intervalMs * (0.9 + 0.2 * Math.random());
+      const { failures } = desired.source;
+      return failures === 0 ? intervalMs : Math.min(intervalMs, backoffMs(settings.retries, failures));
+    };
+    this.#background.repeat(pauseMs, () => this.sync());
   }
 
   /** Looks at config repository and sources now. Calls during a sync make one more. */
@@ -173,13 +179,21 @@ export class Controller {
   }
 
   /** Resolves when nothing is on and nothing is due but what only time can bring (`keepPrevious`). */
-  settled(signal: AbortSignal): Promise<void> {
-    return this.#passes.settled(signal);
+  async settled(signal: AbortSignal): Promise<void> {
+    do {
+      await this.#refreshing?.catch(() => undefined);
+      await this.#passes.settled(signal);
+    } while (this.#refreshing !== null);
+  }
+
+  /** Begins to stop: whatever waits for something stops waiting, `start` and `run` too. */
+  abort(): void {
+    this.#stopping.abort();
   }
 
   /** Leaves what is in hand safely and ends. nginx and containers go on. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    this.abort();
     for (const close of this.#closers.splice(0)) await close();
     await this.#apply.routes.close();
     await this.#passes.close();
@@ -191,11 +205,7 @@ export class Controller {
 
   /** Resolves when `signal` aborts. @throws what ended the controller before (another one holds the engine) */
   async ended(signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      if (signal.aborted) resolve();
-    });
-    await Promise.race([aborted, this.#background.failed()]);
+    await Promise.race([aborted(signal), this.#background.failed()]);
     this.throwFatal();
   }
 
@@ -227,12 +237,33 @@ export class Controller {
       this.#apply.routes.reconsider();
       // After it: a deployment of theirs that is in hand is to be cancelled before there is something to hold.
       this.#passes.triggerDesired(changed.projects.filter((project) => !desired.knows(project)));
-      this.#passes.triggerDesired(await desired.refreshSources(signal));
+      this.#refreshSources();
       for (const project of status.waiting()) this.#passes.trigger(project);
     } catch (error) {
       if (isAbort(error, signal)) return;
       log.error({ error: messageOf(error) }, 'sync failed');
     }
+  }
+
+  /** Not waited for: a server that hangs must not keep the next commit from being seen. */
+  #refreshSources(): void {
+    if (this.#refreshing !== null) {
+      this.#refreshAgain = true;
+      return;
+    }
+    this.#refreshAgain = false;
+    const { desired, log } = this.#deps;
+    this.#refreshing = desired
+      .refreshSources((projects) => this.#passes.triggerDesired(projects), this.#stopping.signal)
+      .catch((error: unknown) => {
+        this.#stopping.signal.throwIfAborted();
+        log.error({ error: messageOf(error) }, 'sources cannot be looked at');
+      })
+      .finally(() => {
+        this.#refreshing = null;
+        if (this.#refreshAgain) this.#refreshSources();
+      });
+    this.#background.add(this.#refreshing);
   }
 
   /** Projects that are there and that no manifest names any more, or not yet. */
@@ -278,8 +309,9 @@ export class Controller {
 
   #onEvent({ project, kind, action, containerId }: RuntimeEvent): void {
     if (project === null) return;
-    if (kind === 'container' && action === 'die' && this.#deps.status.isLiveContainer(project, containerId))
-      this.#passes.exited(project);
+    const isExit = kind === 'container' && action === 'die' && containerId !== null;
+    if (isExit && this.#deps.status.isLiveContainer(project, containerId))
+      this.#passes.exited(project, containerId);
     this.#passes.trigger(project);
   }
 
@@ -293,4 +325,11 @@ export class Controller {
     await this.#router.keepStarting();
     this.#triggerAll();
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -30,8 +30,9 @@ export class Housekeeping {
       const inUse = containers.some(({ labels }) => (parseSpec(labels.spec)?.run.secrets.length ?? 0) > 0);
       await secrets.ensureKey(inUse);
     } catch (error) {
-      if (!(error instanceof PointsmanError) || error.code === 'DockerUnavailable') throw error;
-      log.error({ code: error.code, error: messageOf(error) }, 'key of secret hashes is not usable');
+      if (error instanceof PointsmanError && error.code === 'DockerUnavailable') throw error;
+      // Whoever has secrets is told when they are read; nobody else has to care.
+      log.error({ error: messageOf(error) }, 'key of secret hashes is not usable');
     }
   }
 

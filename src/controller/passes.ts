@@ -6,6 +6,7 @@ import type { DesiredProjects } from '../desired-projects.js';
 import { PointsmanError, isAbort, messageOf, reactionTo } from '../errors.js';
 import type { ErrorCode } from '../errors.js';
 import type { Logger } from '../log.js';
+import type { Plan } from '../plan/plan.js';
 import { reconcile } from '../reconcile.js';
 import type { PassView, ReconcileDeps } from '../reconcile.js';
 import type { Journal } from '../record/port.js';
@@ -13,8 +14,10 @@ import type { Want } from '../resolve/want.js';
 import type { Settings } from '../settings/settings.js';
 import type { StatusKeeper } from '../status-keeper.js';
 import type { Background } from './background.js';
+import { observeProject } from '../observe/observe-project.js';
 import { CrashCounter } from './crash-counter.js';
 import { Housekeeping } from './housekeeping.js';
+import { Resolutions } from './resolutions.js';
 import { Timers } from './timers.js';
 import { WorkQueue } from './work-queue.js';
 
@@ -47,19 +50,26 @@ export class Passes {
   /** How often passes failed in a row outside of a deployment. */
   readonly #faults = new Map<string, number>();
   readonly #exits: CrashCounter;
+  /** Why projects are held up, as the log was told. */
+  readonly #blocked = new Map<string, string>();
+  readonly #resolutions: Resolutions;
 
   constructor(private readonly deps: PassesDeps) {
-    const { clock, log, desired, apply } = deps;
+    const { clock, log, apply } = deps;
     const looks = new PQueue({ concurrency: looksAtOnce });
+    this.#resolutions = new Resolutions({
+      ...deps,
+      onKnown: (project) => this.trigger(project),
+    });
     this.#exits = new CrashCounter(clock);
     this.#timers = new Timers(clock, (project) => this.trigger(project));
     this.#queue = new WorkQueue((project) => this.#pass(project), log);
     this.#reconcileDeps = {
       ...apply,
-      resolve: (project, signal) => desired.resolve(project, signal),
+      resolve: (project) => this.#resolutions.resolve(project),
+      observe: (project) => looks.add(() => observeProject(project, apply)),
       sitePending: (project) => apply.routes.isPending(project),
-      recentExits: (project) => this.#exits.count(project),
-      look: (work) => looks.add(work),
+      recentExits: (project, container) => this.#exits.count(project, container),
     };
   }
 
@@ -73,6 +83,7 @@ export class Passes {
   /** What is wanted of these may have changed: a deployment in hand may be superseded. */
   triggerDesired(projects: Iterable<string>): void {
     for (const project of projects) {
+      this.#resolutions.forget(project);
       // A pass that begins only now looks after the change anyway.
       const slot = this.#attempts.get(project);
       this.trigger(project);
@@ -89,8 +100,8 @@ export class Passes {
   }
 
   /** Its live container exited. */
-  exited(project: string): void {
-    this.#exits.add(project);
+  exited(project: string, container: string): void {
+    this.#exits.add(project, container);
   }
 
   /** Resolves when nothing is on and nothing is due but what only time can bring (`keepPrevious`). */
@@ -99,9 +110,10 @@ export class Passes {
     for (;;) {
       signal.throwIfAborted();
       await this.#queue.idle();
+      if (this.#resolutions.size > 0) await this.#resolutions.known();
       if (apply.drains.active > 0) await apply.drains.allSettled();
       else if (this.#timers.pending('retry') > 0) await clock.sleep(settlePollMs, signal);
-      else if (this.#queue.size === 0) return;
+      else if (this.#queue.size === 0 && this.#resolutions.size === 0) return;
     }
   }
 
@@ -151,11 +163,22 @@ export class Passes {
       return this.#tryLater(project, want.code, want.message);
     this.#faults.delete(project);
     status.fault(project, null);
+    this.#tellBlocked(project, plan.blocked ?? waiting);
     if (waiting === null) apply.routes.withdraw(project);
     if (plan.wakeAt !== null)
       this.#timers.set(project, plan.wakeAt - clock.now(), plan.blocked === null ? 'retire' : 'retry');
     if (plan.state === 'gone') await this.#forget(project);
     if (plan.state === 'live') await housekeeping.collect(view.input);
+  }
+
+  /** Once, when it begins and when the reason becomes another one. */
+  #tellBlocked(project: string, blocked: Plan['blocked']): void {
+    const code = blocked?.code ?? null;
+    if (code === (this.#blocked.get(project) ?? null)) return;
+    if (code === null) this.#blocked.delete(project);
+    else this.#blocked.set(project, code);
+    if (blocked !== null)
+      this.deps.log.warn({ project, code, message: blocked.message }, 'project is held up');
   }
 
   /** Nothing of it is left: its removal is done. */
@@ -165,6 +188,7 @@ export class Passes {
       const configCommit = desired.commit ?? '';
       await journal.append({ type: 'removal', project, configCommit, detail: { event: 'done' } });
     }
+    this.#blocked.delete(project);
     status.forget(project);
   }
 

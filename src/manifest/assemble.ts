@@ -110,12 +110,15 @@ function withDefaultDomain(candidate: Candidate, baseDomain: string): Candidate 
 }
 
 function whyRemovalsAreHeld(files: readonly ParsedFile[]): string | null {
+  const declares = files.some(({ projects, invalid }) => projects.length + invalid.length > 0);
+  const manifests = files.filter(({ file }) => /\.ya?ml$/.test(file));
+  if (!declares && manifests.length === 0)
+    return 'no manifests were found: an empty folder removes nothing by itself';
   const nameless = files.filter(({ namelessDocuments }) => namelessDocuments > 0).map(({ file }) => file);
   if (nameless.length > 0) {
     const more = nameless.length > 1 ? ` (and ${nameless.length - 1} more files)` : '';
     return `${nameless[0] ?? ''}${more} holds a document whose project cannot be told: mend it`;
   }
-  const declares = files.some(({ projects, invalid }) => projects.length + invalid.length > 0);
   return declares ? null : 'no manifests were found: an empty folder removes nothing by itself';
 }
 

@@ -26,7 +26,7 @@ export const defaults = {
   health: {
     path: null,
     status: { from: 200, to: 399 },
-    intervalMs: 1_000,
+    intervalMs: null,
     timeoutMs: 2_000,
     successes: 2,
     withinMs: 60_000,

@@ -91,7 +91,7 @@ function normaliseHealth(written: NonNullable<WrittenProject['health']>): Health
   return {
     path: written.path ?? health.path,
     status: status === undefined ? health.status : checked(parseStatusRange(String(status)), String(status)),
-    intervalMs: duration(written.interval, health.intervalMs),
+    intervalMs: written.interval === undefined ? health.intervalMs : duration(written.interval, 0),
     timeoutMs: duration(written.timeout, health.timeoutMs),
     successes: written.successes ?? health.successes,
     withinMs: duration(written.within, health.withinMs),

@@ -57,7 +57,8 @@ export interface HealthSpec {
   readonly path: string | null;
   /** Inclusive. */
   readonly status: { readonly from: number; readonly to: number };
-  readonly intervalMs: number;
+  /** Between two probes; null when the manifest leaves it out: the prober chooses. */
+  readonly intervalMs: number | null;
   readonly timeoutMs: number;
   readonly successes: number;
   /** From container start. */

@@ -56,7 +56,7 @@ const run = complete({
 const health = complete({
   path: nullableText,
   status: complete({ from: statusCode, to: statusCode }),
-  intervalMs: amount,
+  intervalMs: { anyOf: [{ type: 'null' }, amount] },
   timeoutMs: amount,
   successes: count,
   withinMs: amount,

@@ -65,7 +65,7 @@ export interface WrittenProject {
     timeout?: string;
   };
   /**
-   * Image to run instead of building one. A tag is resolved to a digest when this text changes, recorded, and not resolved again.
+   * Image to run instead of building one. A tag is resolved to a digest when this text changes, recorded, and not resolved again; what the engine has under that name counts, only what it lacks is pulled.
    */
   image?: string;
   /**
@@ -96,7 +96,7 @@ export interface WrittenProject {
      */
     secrets?: string[];
     /**
-     * Named volumes `pointsman-<project>-<name>`. Pointsman never deletes them.
+     * Named volumes `pointsman-<project>-<name>`. Pointsman never deletes them; an unnamed one that the image declares goes with its container.
      *
      * @maxItems 64
      *
@@ -166,7 +166,7 @@ export interface WrittenProject {
      */
     status?: string | number;
     /**
-     * Time between two probes.
+     * Time between two probes. Without it, before the switch a tenth of the time since the first probe, 5ms to 1s; after it 1s.
      */
     interval?: string;
     /**

@@ -147,7 +147,7 @@ function crashLoop(input: PlanInput): Plan['blocked'] {
     : 'revert the commit that brought it';
   return {
     code: 'CrashLooping',
-    message: `the live container exited ${input.recentExits} times in 5 minutes: read \`pointsman logs ${input.project}\`, or ${hint}`,
+    message: `the live container exited ${input.recentExits} times, again and again within 5 minutes: read \`pointsman logs ${input.project}\`, or ${hint}`,
   };
 }
 

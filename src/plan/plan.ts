@@ -15,7 +15,7 @@ export interface PlanInput {
   readonly policy: Policy;
   /** A site file was asked for and waits for its turn. */
   readonly sitePending: boolean;
-  /** Exits of the live container within `crashWindowMs`. */
+  /** Exits of the live container within `crashWindowMs`, or since a crash loop began that still lasts. */
   readonly recentExits: number;
   /** Milliseconds since the epoch. */
   readonly now: number;

@@ -14,6 +14,8 @@ export interface ProjectStatusInput {
   readonly drain: { readonly slot: Slot; readonly inFlight: number | null } | null;
   /** Of a pass that failed outside a deployment. */
   readonly fault: { readonly code: string; readonly message: string; readonly retryAt: string | null } | null;
+  /** What does not answer: nginx, which then routes nothing, or the engine, of which then only the last look is known. */
+  readonly outage: { readonly of: 'docker' | 'nginx'; readonly message: string } | null;
   /** Port that site files listen on, for `urls`; null when it is 80. */
   readonly publicPort: number | null;
 }
@@ -22,10 +24,10 @@ export interface ProjectStatusInput {
 export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
   const { input, plan, phase } = from;
   const { want, memory } = input;
-  const live = liveStatus(input);
+  const live = from.outage?.of === 'nginx' ? null : liveStatus(input);
   if (plan.state === 'gone') return null;
   const blocked = plan.blocked ?? from.waiting;
-  const trouble = blocked ?? from.fault;
+  const trouble = blocked ?? outageOf(from) ?? from.fault;
   const revision = want.kind === 'resolved' ? want.revision : null;
   const failure = memory.failure?.revision === revision ? memory.failure : null;
   return {
@@ -50,13 +52,37 @@ export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
   };
 }
 
+function outageOf({ outage }: Pick<ProjectStatusInput, 'outage'>): Plan['blocked'] {
+  if (outage === null) return null;
+  return { code: outage.of === 'nginx' ? 'NginxUnavailable' : 'DockerUnavailable', message: outage.message };
+}
+
+/** Of a project that was not looked at yet. */
+export function unseenStatus(from: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>): ProjectStatus {
+  const trouble = outageOf(from) ?? from.fault;
+  return {
+    state: from.fault === null ? 'progressing' : 'failed',
+    phase: from.phase,
+    reason: trouble?.code ?? null,
+    message: trouble?.message ?? null,
+    desired: null,
+    live: null,
+    previous: null,
+    urls: [],
+    attempts: 0,
+    nextRetryAt: from.fault?.retryAt ?? null,
+    lastDeployment: null,
+  };
+}
+
 function stateOf(from: ProjectStatusInput, live: LiveStatus | null): ProjectStatus['state'] {
   const { plan, phase } = from;
   if (plan.state === 'gone') return 'removing';
   if (plan.state === 'suspended' || plan.state === 'invalid' || plan.state === 'removing') return plan.state;
   if (phase !== null) return 'progressing';
   if (from.waiting !== null) return from.waiting.code === 'DomainHeld' ? 'progressing' : 'failed';
-  if (from.fault !== null) return 'failed';
+  if (from.fault !== null || from.outage?.of === 'nginx') return 'failed';
+  if (from.outage !== null) return 'progressing';
   return plan.state === 'live' && live === null ? 'progressing' : plan.state;
 }
 

@@ -18,7 +18,7 @@ import type {
   SiteOutcome,
   SwitchRecord,
 } from './port.js';
-import { connections, networkOf } from './process-table.js';
+import { countConnections, networkOf } from './process-table.js';
 import { RouterWatch } from './router-watch.js';
 import { SiteFiles, sortOut } from './site-files.js';
 import { SwitchFiles, searchable } from './switch-files.js';
@@ -131,10 +131,7 @@ export class NginxRouter implements Router {
     const worker = (await this.#nginx.workers())[0];
     if (worker === undefined) return null;
     if ((await networkOf(worker)) !== (await networkOf('self'))) return null;
-    const all = await connections();
-    return all === null
-      ? null
-      : all.filter(({ remote, state }) => remote === upstream && inFlightStates.has(state)).length;
+    return countConnections(upstream, inFlightStates);
   }
 
   repair(

@@ -85,6 +85,34 @@ function readAddress(text: string): string {
   return `${bytes.join('.')}:${parseInt(port, 16)}`;
 }
 
+/**
+ * How many connections to `remote`, `10.213.0.2:3000`, are in one of `states`; null when the table
+ * cannot be read. Looks for this one address in the text: a busy machine has tens of thousands of
+ * lines there, nearly all of connections that have ended.
+ */
+export async function countConnections(remote: string, states: ReadonlySet<string>): Promise<number | null> {
+  const [four, six] = await Promise.all([read('/proc/net/tcp', 'latin1'), read('/proc/net/tcp6', 'latin1')]);
+  if (four === null) return null;
+  return countRemote(four, remote, states) + countRemote(six ?? '', remote, states);
+}
+
+/** The same of the text of /proc/net/tcp or tcp6. After a remote address comes the state, after a local one an address. */
+export function countRemote(text: string, remote: string, states: ReadonlySet<string>): number {
+  const column = new RegExp(` (?:0{16}FFFF0000)?${writeAddress(remote)} ([0-9A-F]{2}) `, 'g');
+  let count = 0;
+  for (const [, state = ''] of text.matchAll(column)) if (states.has(state)) count += 1;
+  return count;
+}
+
+/** `10.213.0.2:3000` is `0200D50A:0BB8`. */
+function writeAddress(address: string): string {
+  const [host = '', port = ''] = address.split(':');
+  const hex = (number: string, digits: number): string =>
+    Number(number).toString(16).toUpperCase().padStart(digits, '0');
+  const bytes = host.split('.').map((byte) => hex(byte, 2));
+  return `${bytes.reverse().join('')}:${hex(port, 4)}`;
+}
+
 /** The process that listens on a port, for a message; null when it cannot be told. */
 export async function listenerOf(
   port: number,
@@ -103,6 +131,6 @@ export async function listenerOf(
   return null;
 }
 
-async function read(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch(() => null);
+async function read(path: string, encoding: 'utf8' | 'latin1' = 'utf8'): Promise<string | null> {
+  return readFile(path, encoding).catch(() => null);
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { messageOf } from '../errors.js';
+import { readBounded } from '../files.js';
 import { largestFileBytes } from '../manifest/guard.js';
 import { boundProblems, shown } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
@@ -9,7 +10,6 @@ import { loadSchema } from '../schemas.js';
 import { findContradictions } from './contradictions.js';
 import { settingsFormats } from './formats.js';
 import { normaliseSettings } from './normalise.js';
-import { readBounded } from './read-bounded.js';
 import type { Settings } from './settings.js';
 import type { WrittenSettings } from './written.generated.js';
 

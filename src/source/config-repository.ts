@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
 import type { DesiredState, Problem } from '../manifest/project.js';
 import type { Settings } from '../settings/settings.js';
+import { printable } from './entry-name.js';
 import { looseRef } from './local-refs.js';
 import {
   emptyManifestTree,
@@ -61,7 +62,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   constructor(deps: ConfigRepositoryDeps<P>) {
     this.#deps = deps;
     const { url, branch, credential } = deps.settings.configRepo;
-    this.#mirror = deps.mirrors.open(url, credential);
+    this.#mirror = deps.mirrors.openFirst(url, credential);
     this.#ref = `refs/heads/${branch}`;
   }
 
@@ -178,7 +179,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
         `${display} has no branch ${branch}: it has no commit yet; commit a manifest and push it`,
       );
     }
-    const names = [...refs.keys()].map((name) => name.replace('refs/heads/', '')).slice(0, 5);
+    const names = [...refs.keys()].slice(0, 5).map((name) => printable(name.replace('refs/heads/', '')));
     throw new PointsmanError(
       'RefMissing',
       `${display} has no branch ${branch}, but ${names.join(', ')}; push it, or set configRepo.branch`,

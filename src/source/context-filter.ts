@@ -21,6 +21,8 @@ export class ContextFilter {
   readonly #onLeftOut: (line: string) => void;
   /** Ignored folders above the place we are at, not sent unless something in them is. */
   #pending: ContextHeader[] = [];
+  /** Symbolic links that were sent. A tree made by hand may hold a folder of the same name. */
+  readonly #links = new Set<string>();
 
   constructor(ignores: Ignores, always: ReadonlySet<string>, onLeftOut: (line: string) => void) {
     this.#ignores = ignores;
@@ -36,14 +38,22 @@ export class ContextFilter {
       if (header.type === 'directory') this.#pending.push(normalised(header, path));
       return [];
     }
-    const reason = whyNot(header, path);
+    const reason =
+      whyNot(header, path) ?? (this.#isBelowLink(path) ? 'it is at or below a symbolic link' : null);
     if (reason !== null) {
       this.#onLeftOut(`${JSON.stringify(path)} is left out of the build context: ${reason}`);
       return [];
     }
     const parents = this.#pending;
     this.#pending = [];
+    if (header.type === 'symlink') this.#links.add(path);
     return [...parents, normalised(header, path)];
+  }
+
+  #isBelowLink(path: string): boolean {
+    if (this.#links.size === 0) return false;
+    const parts = path.split('/');
+    return parts.some((_, index) => this.#links.has(parts.slice(0, index + 1).join('/')));
   }
 }
 

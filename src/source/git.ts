@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { PointsmanError } from '../errors.js';
 import { replaceFile } from '../files.js';
+import PQueue from 'p-queue';
 
 /** What one call of `git` gets besides its arguments: which credential, which server keys. */
 export interface GitAccess {
@@ -22,6 +23,8 @@ export interface GitCall {
   readonly maxBytes?: number;
   readonly input?: string | undefined;
   readonly access?: GitAccess;
+  /** Where the call waits for its turn; its time begins after that. Default: with all calls on local mirrors. */
+  readonly queue?: PQueue;
 }
 
 export interface GitResult {
@@ -44,6 +47,8 @@ const defaultTimeoutMs = 30_000;
 const defaultMaxBytes = 64 * 1024 * 1024;
 const stderrLimit = 16 * 1024;
 const killAfterMs = 2_000;
+/** Processes that read or write mirrors: each takes a few milliseconds of a core. */
+const localCallsAtOnce = 8;
 /** Longer than any call may take: a credential file this old belongs to a controller that died. */
 const credentialLifeMs = 30 * 60_000;
 
@@ -95,6 +100,7 @@ const globalConfig = `[safe]
  */
 export class Git {
   readonly folder: string;
+  readonly #local = new PQueue({ concurrency: localCallsAtOnce });
   #prepared: Promise<void> | null = null;
 
   constructor(deps: { readonly folder: string }) {
@@ -108,6 +114,10 @@ export class Git {
    */
   async run(call: GitCall): Promise<GitResult> {
     await this.prepare();
+    return (call.queue ?? this.#local).add(() => this.#runNow(call), { signal: ownSignal(call.signal) });
+  }
+
+  async #runNow(call: GitCall): Promise<GitResult> {
     const timeoutMs = call.timeoutMs ?? defaultTimeoutMs;
     const maxBytes = call.maxBytes ?? defaultMaxBytes;
     const child = this.#spawn(call.args, call.access, call.input);

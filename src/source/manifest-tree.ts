@@ -1,5 +1,6 @@
 import { PointsmanError } from '../errors.js';
 import type { Problem } from '../manifest/project.js';
+import { nameRefusal, printable } from './entry-name.js';
 import type { ObjectStore, TreeEntry } from './object-store.js';
 
 /** The longest manifest file that is read, bytes. */
@@ -152,14 +153,19 @@ class TreeWalk<P> {
     this.#count(entries.length, depth);
     const old = new Map(known?.items.flatMap((item) => (item.kind === 'problem' ? [] : [[item.name, item]])));
     const items: Item<P>[] = [];
+    const seen = countNames(entries);
     for (const { mode, name, oid: child } of entries) {
+      const isFolder = mode === '040000';
+      if (!isFolder && !/\.ya?ml$/.test(name)) continue;
       const file = path === '' ? printable(name) : `${path}/${printable(name)}`;
+      const refusal = nameRefusal(name, seen.get(name) ?? 0);
       const was = old.get(name);
-      if (mode === '040000') {
+      if (refusal !== null) items.push({ kind: 'problem', problem: problem(file, refusal) });
+      else if (isFolder) {
         const inside = was?.kind === 'folder' ? was.folder : null;
         const folder = await this.#descend(child, file, depth + 1, inside);
         items.push({ kind: 'folder', name, folder });
-      } else if (/\.ya?ml$/.test(name)) {
+      } else {
         items.push(was?.kind === 'file' && was.oid === child ? was : this.#file(mode, name, file, child));
       }
     }
@@ -194,12 +200,10 @@ class TreeWalk<P> {
   }
 }
 
-/** A file name for messages, logs and terminals: control characters as `\xNN`. */
-function printable(name: string): string {
-  return name.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+function countNames(entries: readonly TreeEntry[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { name } of entries) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
 }
 
 function tooLong(file: string, bytes: number): Problem {

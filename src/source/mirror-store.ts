@@ -1,10 +1,14 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import PQueue from 'p-queue';
 import type { GitCredential } from '../settings/settings.js';
 import { Git } from './git.js';
 import { mirrorName, parseLocation } from './location.js';
 import { Mirror } from './mirror.js';
 import { withMirrorLock } from './mirror-lock.js';
+
+/** Calls to one server at the same time: one that hangs holds up its own repositories and nobody else's. */
+const callsPerServer = 4;
 
 /**
  * The mirrors of `<stateDir>/repos`: `<24 hex>.git` each, and `.git-client` with what the git program
@@ -13,6 +17,7 @@ import { withMirrorLock } from './mirror-lock.js';
 export class MirrorStore {
   readonly git: Git;
   readonly #folder: string;
+  readonly #queues = new Map<string, PQueue>();
 
   constructor(deps: { readonly stateDir: string }) {
     this.#folder = join(deps.stateDir, 'repos');
@@ -21,7 +26,19 @@ export class MirrorStore {
 
   /** Nothing is made or asked before the mirror is used. @throws PointsmanError UnsupportedRepository */
   open(address: string, credential: GitCredential | null): Mirror {
-    return new Mirror({ git: this.git, folder: this.#folder, location: parseLocation(address), credential });
+    const location = parseLocation(address);
+    const { scheme, host, port } = location.address;
+    const server = `${scheme} ${host} ${port}`;
+    const queue = this.#queues.get(server) ?? new PQueue({ concurrency: callsPerServer });
+    this.#queues.set(server, queue);
+    return new Mirror({ git: this.git, folder: this.#folder, location, credential, queue });
+  }
+
+  /** The same for a repository that waits for no other one of its server: the config repository. */
+  openFirst(address: string, credential: GitCredential | null): Mirror {
+    const location = parseLocation(address);
+    const queue = new PQueue();
+    return new Mirror({ git: this.git, folder: this.#folder, location, credential, queue });
   }
 
   /** Removes every mirror but those of `addresses`, and what interrupted work left beside those. */

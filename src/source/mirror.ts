@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type PQueue from 'p-queue';
 import { PointsmanError } from '../errors.js';
 import type { GitCredential } from '../settings/settings.js';
 import type { Git, GitResult, GitStream } from './git.js';
@@ -31,6 +32,8 @@ export class Mirror {
     readonly folder: string;
     readonly location: RepositoryLocation;
     readonly credential: GitCredential | null;
+    /** Of calls that talk to the server. */
+    readonly queue: PQueue;
   }) {
     this.#git = deps.git;
     this.location = deps.location;

@@ -114,7 +114,7 @@ export function parseTree(bytes: Buffer): readonly TreeEntry[] | null {
     const end = space === -1 ? -1 : bytes.indexOf(0, space);
     if (end === -1 || end + 21 > bytes.length) return null;
     const mode = bytes.toString('latin1', start, space);
-    if (!/^[0-7]{5,6}$/.test(mode)) return null;
+    if (!/^[0-7]{1,6}$/.test(mode)) return null;
     entries.push({
       mode: mode.padStart(6, '0'),
       name: bytes.toString('utf8', space + 1, end),

@@ -3,8 +3,11 @@ import { stat } from 'node:fs/promises';
 import { basename, isAbsolute, relative, sep } from 'node:path';
 import { refFolders } from './local-refs.js';
 
-/** The first event is told at once; those that follow it this closely are told together. */
-const coalesceMs = 50;
+/**
+ * The first event is told at once, and what may have followed it is told so long after it: of two changes
+ * within 50 ms the watcher lets the second one fall (chokidar 5), and no event comes after it.
+ */
+const againMs = 200;
 
 /**
  * Watches the refs of a local repository: HEAD, packed refs, loose refs, reftable, of the common
@@ -67,11 +70,17 @@ export class RefWatch {
     if (this.#closed) return;
     this.#changedAgain = this.#timer !== null;
     if (this.#changedAgain) return;
+    this.#tellAgain();
+    this.onChange();
+  }
+
+  #tellAgain(): void {
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      if (this.#changedAgain) this.#changed();
-    }, coalesceMs);
-    this.onChange();
+      if (this.#changedAgain) this.#tellAgain();
+      this.#changedAgain = false;
+      this.onChange();
+    }, againMs);
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type PQueue from 'p-queue';
 import { PointsmanError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import type { GitCredential } from '../settings/settings.js';
@@ -32,12 +33,16 @@ export class Remote {
   readonly location: RepositoryLocation;
   readonly #credential: GitCredential | null;
   readonly #git: Git;
+  readonly #queue: PQueue;
 
   constructor(deps: {
     readonly git: Git;
     readonly location: RepositoryLocation;
     readonly credential: GitCredential | null;
+    /** Of calls that talk to the server. */
+    readonly queue: PQueue;
   }) {
+    this.#queue = deps.queue;
     this.#git = deps.git;
     this.location = deps.location;
     this.#credential = deps.credential;
@@ -159,7 +164,8 @@ export class Remote {
     const marker = join(path, 'info', 'attributes');
     if (existsSync(marker)) return null;
     const made = await this.#git.run({
-      args: ['init', '--quiet', '--bare', '--template=', '--', path],
+      // Private whatever our umask is.
+      args: ['init', '--quiet', '--bare', '--shared=0600', '--template=', '--', path],
       signal,
     });
     if (made.code !== 0) return lastLine(made.stderr);
@@ -172,7 +178,7 @@ export class Remote {
     await this.#git.prepare();
     try {
       return await withAccess(this.#git.folder, this.location, this.#credential, (access) =>
-        this.#git.run({ args, signal, timeoutMs, access }),
+        this.#git.run({ args, signal, timeoutMs, access, queue: this.#queue }),
       );
     } catch (error) {
       if (!(error instanceof PointsmanError)) throw error;

@@ -1,4 +1,5 @@
 import { PointsmanError } from '../errors.js';
+import { printable } from './entry-name.js';
 import { lastLine } from './git-errors.js';
 import type { Mirror } from './mirror.js';
 import type { GitSource } from './port.js';
@@ -38,7 +39,7 @@ export function missingRef(mirror: Mirror, listing: Listing, source: GitSource):
     return new PointsmanError('RefMissing', `${display} has no commit yet; push one`);
   }
   const branches = [...listing.refs.keys()].flatMap((name) =>
-    name.startsWith('refs/heads/') ? [name.slice(11)] : [],
+    name.startsWith('refs/heads/') ? [printable(name.slice(11))] : [],
   );
   const there =
     branches.length === 0

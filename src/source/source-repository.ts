@@ -1,4 +1,3 @@
-import PQueue from 'p-queue';
 import type { Logger } from 'pino';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.js';
@@ -7,7 +6,6 @@ import type { Settings } from '../settings/settings.js';
 import { planContext, streamContext } from './context.js';
 import { credentialFor } from './credentials.js';
 import { FollowedRepository } from './followed-repository.js';
-import { ownSignal } from './git.js';
 import { parseLocation } from './location.js';
 import type { MirrorStore } from './mirror-store.js';
 import type { GitSource, ResolvedSource, SourceRepository } from './port.js';
@@ -20,14 +18,11 @@ export interface SourceRepositoryDeps {
   readonly clock: Clock;
 }
 
-const listingsAtOnce = 4;
-
 /** Application sources, mirrored: one mirror and one listing for all projects of a repository. */
 export class GitSourceRepository implements SourceRepository {
   readonly #deps: SourceRepositoryDeps;
   /** By location key. */
   readonly #followed = new Map<string, FollowedRepository>();
-  readonly #queue = new PQueue({ concurrency: listingsAtOnce });
   readonly #watches = new Map<string, RefWatch>();
 
   constructor(deps: SourceRepositoryDeps) {
@@ -42,9 +37,7 @@ export class GitSourceRepository implements SourceRepository {
       if (followed !== null) groups.set(followed, [...(groups.get(followed) ?? []), source]);
     }
     const moved = await Promise.all(
-      [...groups].map(([followed, group]) =>
-        this.#queue.add(() => this.#refreshOne(followed, group, signal), { signal: ownSignal(signal) }),
-      ),
+      [...groups].map(([followed, group]) => this.#refreshOne(followed, group, signal)),
     );
     signal.throwIfAborted();
     return moved.flat();

@@ -5,7 +5,7 @@ import type { Journal, JournalEntry } from '../../src/record/port.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 
 /** Drains over a count that the test sets. */
-function world(count: { value: number | null }) {
+function world(count: { value: number | null; takesMs?: number; asked?: number }) {
   const clock = new ManualClock();
   const records: JournalEntry[] = [];
   const drained: string[] = [];
@@ -20,7 +20,11 @@ function world(count: { value: number | null }) {
           signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
         ),
       ]),
-    inFlight: async () => count.value,
+    inFlight: async () => {
+      count.asked = (count.asked ?? 0) + 1;
+      if (count.takesMs !== undefined) await clock.sleep(count.takesMs, new AbortController().signal);
+      return count.value;
+    },
   };
   const drains = new Drains({ router, journal, clock, log: silentLogger }, (project) =>
     drained.push(project),
@@ -67,6 +71,20 @@ describe('Drains', () => {
     await clock.advance(200);
     expect(drained).toEqual(['shop']);
     expect(drains.active).toBe(0);
+  });
+
+  it.each([
+    ['every 100 ms while a count takes no time', 0, 100],
+    ['every 500 ms and a bit where it takes 25 ms', 25, 19],
+    ['every 2 s and a bit where it takes half a second, and no less often', 500, 4],
+  ])('counts %s', async (_, takesMs, times) => {
+    const count = { value: 1, takesMs, asked: 0 };
+    const { clock, drains, openBarrier } = world(count);
+    openBarrier();
+    drains.start(request);
+    await clock.advance(9_970);
+    expect(count.asked).toBe(times);
+    await drains.close();
   });
 
   it('ends after drainMs whatever is in flight', async () => {

@@ -1,6 +1,14 @@
 import type { LoadOptions } from './load-protocol.js';
 
-/** A way to put a new version of the application behind an nginx. */
+/**
+ * How long requests in flight may take on a version that lost its traffic, for whoever has such a
+ * setting. Longer than the load's longest request: only what has no end of its own is closed by it.
+ */
+export const drainMs = 8_000;
+/** Between two looks at whether a new container is healthy, for whoever has such a setting. */
+export const healthIntervalMs = 100;
+
+/** A way to put a new version of the application behind a proxy. */
 export interface Deployer extends LoadOptions {
   readonly name: string;
   /** Resolves when the way of deploying says that `version` is live. */

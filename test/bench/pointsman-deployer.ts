@@ -1,13 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createScenario, type Scenario } from '../support/scenario.js';
 import type { Controller } from '../support/controller.js';
-import type { Deployer } from './deployer.js';
+import { drainMs, healthIntervalMs, type Deployer } from './deployer.js';
 import { MeasuredProject, createApplication } from './project.js';
 
 const lookEveryMs = 25;
 const longestMs = 120_000;
-/** Longer than the load's longest request: only what has no end of its own is closed by it. */
-const drain = '8s';
 
 /** Real commits to a config repository, and the real controller. */
 export class PointsmanDeployer implements Deployer {
@@ -42,8 +40,8 @@ export class PointsmanDeployer implements Deployer {
     await this.#project.commit({
       source: this.source,
       run: { env: { VERSION: version }, volumes: [{ name: 'seen', path: '/seen' }] },
-      health: { interval: '100ms', bake: '300ms' },
-      rollout: { drain, keepPrevious: '10m' },
+      health: { interval: `${healthIntervalMs}ms`, bake: '300ms' },
+      rollout: { drain: `${drainMs}ms`, keepPrevious: '10m' },
     });
     const commit = await this.scenario.config.head();
     for (const end = performance.now() + longestMs; ; await delay(lookEveryMs)) {

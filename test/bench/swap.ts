@@ -1,10 +1,10 @@
-import { execFile, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Benchmark, Form, Result } from './benchmark.js';
-import { controls, createControl } from './control-deployers.js';
+import { controlsOf, createControl } from './control-deployers.js';
 import type { Deployer } from './deployer.js';
 import { kinds, type FromLoad, type LoadCounts, type ToLoad } from './load-protocol.js';
 import { percentile, timed } from './numbers.js';
@@ -48,9 +48,10 @@ export const swap: Benchmark = {
     const scale = scales[form];
     const runs: [string, Measured][] = [];
     runs.push(await measured(() => PointsmanDeployer.create(), scale.switches, scale, say));
-    for (const name of controls)
-      runs.push(await measured(() => createControl(name), scale.controlSwitches, scale, say));
-    return judge(runs, await foreignProxies());
+    const { controls, missing } = await controlsOf(process.env['PATH'] ?? '');
+    for (const control of controls)
+      runs.push(await measured(() => createControl(control), scale.controlSwitches, scale, say));
+    return judge(runs, missing);
   },
 };
 
@@ -153,20 +154,7 @@ function addedReasons(
   return sum;
 }
 
-/** Proxies that would be worth a column; there is none for them yet where they are installed. */
-async function foreignProxies(): Promise<readonly string[]> {
-  const found = await Promise.all(
-    ['kamal-proxy', 'traefik'].map(
-      (name) =>
-        new Promise<string | null>((resolve) => {
-          execFile('which', [name], (error) => resolve(error === null ? name : null));
-        }),
-    ),
-  );
-  return found.filter((name) => name !== null);
-}
-
-function judge(runs: readonly [string, Measured][], foreign: readonly string[]): Result {
+function judge(runs: readonly [string, Measured][], missing: readonly string[]): Result {
   const rows = runs.flatMap(([name, { counts, switchMs, twice }]) =>
     kinds.map((kind, index) => {
       const { sent, failed, reset, wrong, cut } = counts[kind];
@@ -213,6 +201,6 @@ function judge(runs: readonly [string, Measured][], foreign: readonly string[]):
   );
   const p99 = 'pointsman: p99 during switches ÷ without';
   const goals = [{ name: p99, value: ratios[p99] ?? Number.NaN, atMost: 1.2 }];
-  const notes = foreign.map((name) => `${name} is installed, and this run has no column for it`);
+  const notes = missing.map((name) => `${name} is not on the PATH: nothing was measured of it`);
   return { samples, counts, mustBeZero, ratios, goals, tables: [{ head, rows }], notes };
 }

@@ -294,6 +294,31 @@ describe('the release command', () => {
     expect(await client.stop()).toMatchObject({ failed: 0, wrong: 0 });
   });
 
+  it('that takes longer than its timeout is ended and final, and the new version never starts', async () => {
+    scenario = await createScenario({ counted: true });
+    const shop = scenario.name('shop');
+    const application = await scenario.application('shop');
+    await scenario.commitManifest(shop, application, {
+      release: { command: ['node', 'release.mjs'], timeout: '2s' },
+    });
+    const controller = scenario.start();
+    const { live } = await controller.waitLive(shop);
+    const client = scenario.client(shop, 'v1');
+    const before = scenario.effects();
+    const sourceCommit = await application.commitVersion('v2', { releaseMs: 600_000 });
+    const status = await untilFailed(controller, shop, sourceCommit);
+
+    expect(status).toMatchObject({ reason: 'ReleaseTimedOut', attempts: 1, live });
+    expect(status.message).toContain('longer than release.timeout 2s');
+    const last = deploymentsOf(await controller.journal(), shop).at(-1);
+    expect(last?.phases).toBe('queued building releasing failed');
+    expect(last?.last.detail).toMatchObject({ final: true, tail: ['release of v2'] });
+    const created = scenario.effectsSince(before).filter((effect) => effect.startsWith('create'));
+    expect(created).toEqual([`create pointsman-${shop}-release`]);
+    expect(await containersOf(shop)).toEqual([`/pointsman-${shop}-blue`]);
+    expect(await client.stop()).toMatchObject({ failed: 0, wrong: 0 });
+  });
+
   it('runs before each new revision, and not for one that was live before', async () => {
     scenario = await createScenario({ counted: true });
     const shop = scenario.name('shop');

@@ -8,6 +8,7 @@ import { afterEach, expect, it } from 'vitest';
 import { readJournal } from '../../src/record/journal.js';
 import { engine } from '../support/engine.js';
 import { effectOf, proxyEngine } from '../support/engine-proxy.js';
+import { deploymentsOf } from '../support/history.js';
 import { processesOf } from '../support/processes.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
 import { contentsOf, effects, endState, expectSettled, expectUnnoticed } from '../support/settled.js';
@@ -205,6 +206,24 @@ it('does nothing at all in a second `run --once`', async () => {
   // The proxy is no part of the scenario: what cleanup removes is the engine's.
 });
 
+it('deploys what has no secrets where the folder of secrets cannot be made, and names it to what has', async () => {
+  scenario = await createScenario();
+  await writeFile(join(scenario.folder, 'file'), '');
+  await scenario.writeSettings({ secrets: { dir: join(scenario.folder, 'file', 'secrets') } });
+  const [shop, secretive] = [scenario.name('shop'), scenario.name('secretive')];
+  const application = await scenario.application('shop');
+  await scenario.commitManifest(shop, application);
+  await scenario.commitManifest(secretive, application, { run: { secrets: ['TOKEN'] } });
+  const controller = scenario.start();
+  await controller.waitLive(shop);
+  const message = await controller.waitFor(
+    'the other one is told',
+    ({ status }) => status?.projects[secretive]?.message,
+  );
+  expect(message).toContain(join(scenario.folder, 'file', 'secrets'));
+  expect((await controller.status())?.components.docker).toEqual({ ok: true, message: null });
+});
+
 it('answers `run --once` by its exit code', async () => {
   scenario = await createScenario();
   const shop = scenario.name('shop');
@@ -222,30 +241,48 @@ it('answers `run --once` by its exit code', async () => {
   expect((await scenario.pointsman('run', '--once')).code).toBe(2);
 });
 
-it('leaves a deployment in hand at a signal, and ends at once at the second one', async () => {
+it.each([
+  { command: 'run', args: [], code: 0 },
+  { command: 'run --once', args: ['--once'], code: 130 },
+])('leaves a deployment in hand at a signal: $command', async ({ args, code }) => {
   scenario = await createScenario();
   const shop = scenario.name('shop');
-  const application = await scenario.application('shop', { listenAfterMs: 2_000 });
-  await scenario.commitManifest(shop, application);
-  const once = scenario.start({ args: ['--once'] });
-  await once.waitFor('it probes', ({ journal }) =>
+  // Not healthy before somebody says so: it cannot end by itself while it is looked at.
+  const application = await scenario.application('shop', { healthStatus: 500 });
+  await scenario.commitManifest(shop, application, { health: { within: '10m' } });
+  const run = scenario.start({ args });
+  await run.waitFor('it probes', ({ journal }) =>
     journal.some((record) => record.type === 'deployment' && record.to === 'probing'),
   );
-  once.signal('SIGINT');
-  expect(await once.exited).toEqual({ code: 130, signal: null });
-  expect((await once.status())?.controller.state).toBe('stopped');
+  run.signal('SIGINT');
+  expect(await run.exited).toEqual({ code, signal: null });
+  expect((await run.status())?.controller.state).toBe('stopped');
+  const [left, ...others] = deploymentsOf(await run.journal(), shop);
+  expect(left?.phases).toBe('queued building starting probing');
+  expect(others).toEqual([]);
+  const candidate = engine.getContainer(`pointsman-${shop}-blue`);
+  const { Id, State } = await candidate.inspect();
+  expect(State.Running).toBe(true);
 
   const again = scenario.start();
-  await again.waitLive(shop);
-  const deployments = new Set<string>();
-  for await (const record of readJournal(scenario.stateDir)) {
-    if (record.type === 'deployment') deployments.add(record.deployment);
-  }
-  expect(deployments.size).toBe(1);
-  await again.waitIdle({ configCommit: await scenario.config.head() });
-  again.signal('SIGTERM');
-  again.signal('SIGINT');
-  const { code } = await again.exited;
+  await again.waitFor('it probes again', ({ status }) => status?.projects[shop]?.phase === 'probing');
+  expect((await candidate.inspect()).Id).toBe(Id);
+  expect(deploymentsOf(await again.journal(), shop).map(({ id }) => id)).toEqual([left?.id]);
+  const healthy = await application.commitVersion('v2');
+  await again.waitLive(shop, { sourceCommit: healthy });
+  expect(deploymentsOf(await again.journal(), shop)[0]?.last.to).toBe('cancelled');
+});
+
+it('ends at once at the second signal', async () => {
+  scenario = await createScenario();
+  const shop = scenario.name('shop');
+  await scenario.commitManifest(shop, await scenario.application('shop'));
+  const controller = scenario.start();
+  await controller.waitLive(shop);
+  await controller.waitIdle({ configCommit: await scenario.config.head() });
+  controller.signal('SIGTERM');
+  controller.signal('SIGINT');
+  const { code } = await controller.exited;
   // Which comes first is the kernel's choice, and the second may come when the first has done its work.
   expect([0, 130, 143]).toContain(code);
 });

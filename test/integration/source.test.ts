@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -508,6 +508,27 @@ describe('watching a local config repository', () => {
     await until(() => heard > 0, 'the commit is heard');
   });
 
+  it('tells of each of two commits, however closely the second follows', async () => {
+    const origin = await configAt(join(folder, 'origin'), true);
+    const { config } = openConfig(origin);
+    const tips = [await commitFiles(origin, { 'projects/a.yaml': '1' })];
+    tips.push(await commitFiles(origin, { 'projects/a.yaml': '2' }));
+    const path = join(origin, 'refs', 'heads', 'main');
+    let read = '';
+    const stop = await config.watch(() => (read = readFileSync(path, 'latin1').trim()));
+    for (const apartMs of [0, 5, 10, 20, 30, 40, 60, 80, 120, 160, 210]) {
+      for (const tip of tips) {
+        // As git replaces it, without the time that a process takes.
+        writeFileSync(`${path}.lock`, `${tip}\n`);
+        renameSync(`${path}.lock`, path);
+        await new Promise((resolve) => setTimeout(resolve, apartMs));
+      }
+      await until(() => read === tips[1], `the second of two, ${apartMs} ms apart`);
+      await untilQuiet(() => read.length);
+    }
+    await stop();
+  });
+
   it('makes one call of many changes, and none after it was stopped', async () => {
     const origin = await configAt(join(folder, 'origin'), true);
     const { config } = openConfig(origin);
@@ -530,7 +551,7 @@ describe('watching a local config repository', () => {
   async function untilQuiet(count: () => number): Promise<void> {
     let last = -1;
     let same = 0;
-    while (same < 5) {
+    while (same < 8) {
       await new Promise((resolve) => setTimeout(resolve, 40));
       same = count() === last ? same + 1 : 0;
       last = count();

@@ -66,7 +66,7 @@ const health = fc.record({
   status: fc
     .tuple(fc.integer({ min: 100, max: 599 }), fc.integer({ min: 100, max: 599 }))
     .map(([a, b]) => ({ from: Math.min(a, b), to: Math.max(a, b) })),
-  intervalMs: timeMs(100, 60_000),
+  intervalMs: orNull(timeMs(100, 60_000)),
   timeoutMs: timeMs(10, 60_000),
   successes: fc.integer({ min: 1, max: 100 }),
   withinMs: timeMs(1_000, 3_600_000),

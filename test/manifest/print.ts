@@ -30,7 +30,7 @@ export function written(project: Project): WrittenProject {
     health: {
       ...ifSet('path', health.path),
       status: `${health.status.from}-${health.status.to}`,
-      interval: `${health.intervalMs}ms`,
+      ...ifSet('interval', health.intervalMs === null ? null : `${health.intervalMs}ms`),
       timeout: `${health.timeoutMs}ms`,
       successes: health.successes,
       within: `${health.withinMs}ms`,

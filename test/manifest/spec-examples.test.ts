@@ -29,6 +29,11 @@ it('means the same with every default of the contract spelled out', () => {
   expect(projectOf(spelledOutManifest)).toEqual(projectOf(smallestManifest));
 });
 
+it('keeps an interval of health that is spelled out apart from the one that is left out', () => {
+  const { health } = projectOf(`${smallestManifest}health: { interval: 1s }\n`);
+  expect(health).toEqual({ ...defaults.health, intervalMs: 1_000 });
+});
+
 it('normalises a manifest that uses every key', () => {
   expect(projectOf(fullManifest)).toEqual({
     name: 'shop',

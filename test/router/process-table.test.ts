@@ -7,6 +7,8 @@ import {
   childrenOf,
   commandLine,
   connections,
+  countConnections,
+  countRemote,
   listenerOf,
   networkOf,
   parentOf,
@@ -38,6 +40,27 @@ it('leaves out lines that are no connections', () => {
   expect(parseConnections('')).toEqual([]);
 });
 
+it('counts the lines to one remote address in the states that are asked for', () => {
+  const line = (local: string, remote: string, state: string): string =>
+    `  12: ${local} ${remote} ${state} ${rest}\n`;
+  const slot = '0200D50A:0BB8';
+  const other = '0100007F:C350';
+  const text =
+    head +
+    line(other, slot, '01') +
+    line(other, slot, '02') +
+    line(other, slot, '06') +
+    // From the slot, to its neighbour's address, to another port, to a longer one.
+    line(slot, other, '01') +
+    line(other, '0300D50A:0BB8', '01') +
+    line(other, '0200D50A:0BB9', '01') +
+    line(other, '000000000000000000000001' + slot, '01') +
+    line('0000000000000000FFFF0000' + other, '0000000000000000FFFF0000' + slot, '08');
+  expect(countRemote(text, '10.213.0.2:3000', new Set(['01', '02', '08']))).toBe(3);
+  expect(countRemote(text, '10.213.0.2:3000', new Set(['06']))).toBe(1);
+  expect(countRemote('', '10.213.0.2:3000', new Set(['01']))).toBe(0);
+});
+
 it('sees a connection of this machine while it is open', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -47,12 +70,15 @@ it('sees a connection of this machine while it is open', async () => {
   const to = async (state: string): Promise<number> =>
     (await connections())?.filter((each) => each.remote === `127.0.0.1:${port}` && each.state === state)
       .length ?? -1;
+  const counted = (): Promise<number | null> => countConnections(`127.0.0.1:${port}`, new Set(['01']));
   expect(await to('01')).toBe(1);
+  expect(await counted()).toBe(1);
   expect(await listenerOf(port)).toMatchObject({ pid: process.pid });
   socket.destroy();
   server.close();
   await once(server, 'close');
   expect(await to('01')).toBe(0);
+  expect(await counted()).toBe(0);
   expect(await listenerOf(port)).toBeNull();
 });
 

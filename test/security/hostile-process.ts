@@ -1,10 +1,12 @@
 /**
- * Reads every hostile input in this one process and prints what came of it as one line of JSON. A crash
- * of the parser ends the process, which the test that started it sees. `argv[2]`: how often each file is
- * read; `argv[3]`: how often each field's value.
+ * Reads hostile inputs in this one process and prints what came of it as one line of JSON. A crash of the
+ * parser ends the process, which the test that started it sees. `argv[2]`: how often each input is parsed;
+ * `argv[3]`: how often each field's value goes on to schema, normalisation and rendering; `argv[4]` and
+ * `argv[5]`: which share of the inputs, of how many. Wants `--expose-gc`.
  */
 import { PointsmanError } from '../../src/errors.js';
 import { parseManifests } from '../../src/manifest/parse.js';
+import { readDocuments } from '../../src/manifest/source-document.js';
 import { layoutOf } from '../../src/router/layout.js';
 import { parseSite, renderMain, renderShared, renderSite } from '../../src/router/render.js';
 import { loadSchema } from '../../src/schemas.js';
@@ -14,11 +16,14 @@ import { hostileFiles, hostileTexts, hostileValues } from './corpus.js';
 import { directivesOf } from './directives.js';
 import { documentWith, fieldsOf } from './fields.js';
 
-const fileRounds = Number(process.argv[2]);
-const fieldRounds = Number(process.argv[3]);
+const [parseRounds = 0, fieldRounds = 0, share = 0, shares = 1] = process.argv.slice(2).map(Number);
 
 const found: string[] = [];
-const counts = { inputs: 0, parses: 0, refused: 0, harmless: 0, fields: 0 };
+const counts = { inputs: 0, parses: 0, readings: 0, refused: 0, harmless: 0, fields: 0 };
+/** Bytes in use after a collection, every so many inputs. */
+const memory: number[] = [];
+const inputsPerLook = 250;
+let offered = 0;
 const manifestBase = {
   apiVersion: 'pointsman.dev/v1',
   kind: 'Project',
@@ -105,11 +110,26 @@ function expectKnown(wanted: readonly string[], got: readonly string[]): void {
   if (strange.length > 0) throw new Error(`directives of another name: ${strange.join(' ')}`);
 }
 
+function lookAtMemory(): void {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  memory.push(heapUsed + external);
+}
+
 function tryOne(what: string, read: Reading, bytes: Uint8Array, rounds: number): void {
+  offered += 1;
+  if (offered % shares !== share) return;
   counts.inputs += 1;
+  if (counts.inputs % inputsPerLook === 0) lookAtMemory();
+  // The parser that manifests and settings share, for as many rounds as the whole way does not go.
+  for (let round = rounds; round < parseRounds; round += 1) {
+    readDocuments('projects/a.yaml', bytes);
+    counts.parses += 1;
+  }
   let first: number | null = null;
   for (let round = 0; round < rounds; round += 1) {
     counts.parses += 1;
+    counts.readings += 1;
     try {
       const { problems, rendered } = read(bytes);
       first ??= problems;
@@ -137,7 +157,7 @@ for (const [name, read, schema, base] of [
   ['manifest', readManifest, loadSchema('project'), manifestBase],
   ['settings', readSettings, loadSchema('settings'), settingsBase],
 ] as const) {
-  for (const [what, bytes] of hostileFiles) tryOne(`${name} ${what}`, read, bytes, fileRounds);
+  for (const [what, bytes] of hostileFiles) tryOne(`${name} ${what}`, read, bytes, parseRounds);
   for (const field of fieldsOf(schema)) {
     counts.fields += 1;
     const values = [...hostileTexts.map((text) => JSON.stringify(text)), ...hostileValues];
@@ -152,6 +172,7 @@ for (const [name, read, schema, base] of [
     }
   }
 }
+lookAtMemory();
 process.stdout.write(
-  `${JSON.stringify({ ...counts, found: found.slice(0, 50), foundCount: found.length })}\n`,
+  `${JSON.stringify({ ...counts, memory, found: found.slice(0, 50), foundCount: found.length })}\n`,
 );

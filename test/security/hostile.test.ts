@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
+import PQueue from 'p-queue';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PointsmanError } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
@@ -15,30 +16,58 @@ import { hostileTexts } from './corpus.js';
 import { directivesOf } from './directives.js';
 
 const execute = promisify(execFile);
-const fileRounds = 200;
+const parseRounds = 200;
 const fieldRounds = 10;
+/** What a parse may leave behind, all 200 rounds of all inputs together, bytes. */
+const mostGrowth = 16 * 1024 * 1024;
+
+interface Report {
+  readonly inputs: number;
+  readonly parses: number;
+  readonly readings: number;
+  readonly refused: number;
+  readonly harmless: number;
+  readonly fields: number;
+  /** Bytes in use, along the way. */
+  readonly memory: readonly number[];
+  readonly found: readonly string[];
+}
+
+/** One share of the inputs, all rounds of it in one process. */
+async function readShare(share: number, shares: number): Promise<Report> {
+  const script = new URL('./hostile-process.ts', import.meta.url).pathname;
+  const numbers = [parseRounds, fieldRounds, share, shares].map(String);
+  const { stdout } = await execute(process.execPath, ['--expose-gc', '--import', 'tsx', script, ...numbers], {
+    maxBuffer: 1024 * 1024,
+  });
+  return JSON.parse(stdout) as Report;
+}
 
 describe('hostile input', () => {
   it(
-    `is a problem or harmless in every field and file, and never ends the process that reads each file ${fileRounds} times`,
-    { timeout: 240_000 },
+    `is a problem or harmless in every field and file, and never ends a process that parses each ${parseRounds} times`,
+    { timeout: 600_000 },
     async () => {
-      const script = new URL('./hostile-process.ts', import.meta.url).pathname;
-      const { stdout } = await execute(
-        process.execPath,
-        ['--import', 'tsx', script, String(fileRounds), String(fieldRounds)],
-        { maxBuffer: 1024 * 1024 },
+      const shares = Math.min(4, availableParallelism());
+      const reports = await Promise.all(
+        Array.from({ length: shares }, (_, share) => readShare(share, shares)),
       );
-      const report = JSON.parse(stdout) as {
-        found: string[];
-        inputs: number;
-        fields: number;
-        parses: number;
-      };
-      process.stdout.write(stdout);
-      expect(report.found).toEqual([]);
-      expect(report.fields).toBeGreaterThan(60);
-      expect(report.inputs).toBeGreaterThan(5_000);
+      const sum = (field: 'inputs' | 'parses' | 'readings' | 'refused' | 'harmless'): number =>
+        reports.reduce((total, report) => total + report[field], 0);
+      const growths = reports.map(({ memory: [first = 0, ...later] }) => (later.at(-1) ?? 0) - first);
+      process.stdout.write(
+        `hostile input: ${sum('inputs')} inputs in ${reports[0]?.fields} fields, ${sum('parses')} parses, ` +
+          `${sum('readings')} of them with schema and rendering, ${sum('refused')} refused, ${sum('harmless')} harmless; ` +
+          `memory grew by ${growths.map((bytes) => Math.round(bytes / 1024)).join(' and ')} KiB\n`,
+      );
+      expect(reports.flatMap(({ found }) => found)).toEqual([]);
+      for (const { fields, inputs, parses, memory } of reports) {
+        expect(fields).toBeGreaterThan(60);
+        expect(parses).toBe(inputs * parseRounds);
+        expect(memory.length).toBeGreaterThan(5);
+      }
+      expect(sum('inputs')).toBeGreaterThan(10_000);
+      for (const growth of growths) expect(growth).toBeLessThan(mostGrowth);
     },
   );
 
@@ -155,7 +184,10 @@ process.exit(128);
           if (asked >= 60) continue;
           asked += 1;
           await expect(
-            new Remote({ git, location, credential: null }).list('all', AbortSignal.timeout(30_000)),
+            new Remote({ git, location, credential: null, queue: new PQueue() }).list(
+              'all',
+              AbortSignal.timeout(30_000),
+            ),
           ).rejects.toBeInstanceOf(PointsmanError);
           const [call] = await calls();
           expect(call).toBeDefined();

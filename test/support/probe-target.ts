@@ -9,7 +9,7 @@ export function probeTarget(address: string, port: number): ProbeTarget {
     health: {
       path: '/',
       status: { from: 200, to: 399 },
-      intervalMs: 1_000,
+      intervalMs: null,
       timeoutMs: 2_000,
       successes: 2,
       withinMs: 60_000,

@@ -17,6 +17,8 @@ export type AskEngine = (path: string, signal: AbortSignal) => Promise<EngineAns
 const answerMs = 10_000;
 const longestAnswer = 16 * 1024 * 1024;
 const leastVersion = '20.10';
+/** Engines before 23 keep every layer they ever built unless told otherwise. */
+const largeBuildCacheBytes = 10 * 1024 ** 3;
 /** The first API that builds with BuildKit. */
 const leastBuildKitApi = '1.39';
 
@@ -80,6 +82,7 @@ export async function checkDocker(
     liveRestoreOf(info),
     initOf(info),
     ...(await reachOf(socket, info)),
+    ...(await buildCacheOf(ask, signal)),
     ...(isAtLeast(info.ServerVersion ?? '', leastVersion)
       ? vulnerabilitiesOf('engine', info.ServerVersion ?? '')
       : []),
@@ -99,6 +102,29 @@ async function runcVersion(ask: AskEngine, signal: AbortSignal): Promise<string>
   } catch {
     signal.throwIfAborted();
     return '';
+  }
+}
+
+/** It belongs to everybody who builds on this engine, so nothing of Pointsman's prunes it. */
+async function buildCacheOf(ask: AskEngine, signal: AbortSignal): Promise<readonly Finding[]> {
+  try {
+    const { status, body } = await ask('/system/df?type=build-cache', signal);
+    if (status !== 200) return [];
+    const { BuildCache } = JSON.parse(body) as {
+      readonly BuildCache?: readonly { readonly Size: number; readonly Shared: boolean }[] | null;
+    };
+    const bytes = (BuildCache ?? []).reduce((sum, { Size, Shared }) => sum + (Shared ? 0 : Size), 0);
+    if (bytes < largeBuildCacheBytes) return [];
+    return [
+      warn(
+        'docker',
+        `the engine's build cache takes ${(bytes / 1024 ** 3).toFixed(1)} GiB`,
+        'put "builder": {"gc": {"enabled": true, "defaultKeepStorage": "5GB"}} into /etc/docker/daemon.json and restart the engine, or run "docker builder prune --keep-storage 5GB" now and then',
+      ),
+    ];
+  } catch {
+    signal.throwIfAborted();
+    return [];
   }
 }
 

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, lstat, readdir, stat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fail, ok } from './finding.js';
+import { fail, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
 
 export interface PermissionsInput {
@@ -75,7 +75,9 @@ async function closedOnTheWay(path: string): Promise<string | null> {
 
 async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
   const found = await statOrNull(secretsDir);
-  if (found === null) return [ok('permissions', `no secrets (${secretsDir} is not there)`)];
+  if (found === null) return [await checkMissingSecrets(secretsDir)];
+  if (!found.isDirectory())
+    return [fail('permissions', `secrets.dir ${secretsDir} is not a folder`, 'name a folder')];
   const open: string[] = [];
   const foreign: string[] = [];
   let count = 0;
@@ -83,7 +85,7 @@ async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
     for (const entry of await readdir(secretsDir, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
       const path = join(entry.parentPath, entry.name);
-      count += 1;
+      if (path !== join(secretsDir, '.key')) count += 1;
       const { mode, uid } = await lstat(path);
       if ((mode & 0o077) !== 0) open.push(path);
       if (uid !== 0 && uid !== process.geteuid?.()) foreign.push(path);
@@ -105,6 +107,21 @@ async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
       fail('permissions', `${path} belongs to another user, who can change it`, `chown root ${path}`),
     ),
   ];
+}
+
+/** The controller makes the folder, with the key of its hashes, at its first start. */
+async function checkMissingSecrets(secretsDir: string): Promise<Finding> {
+  const parent = await nearest(dirname(secretsDir));
+  const isFolder = (await statOrNull(parent))?.isDirectory() === true;
+  if (isFolder && (await isWritable(parent)))
+    return ok('permissions', `no secrets (${secretsDir} is not there)`);
+  return warn(
+    'permissions',
+    isFolder
+      ? `${secretsDir} is not there, and ${parent} may not be written to: projects with secrets will not start`
+      : `${secretsDir} cannot be made, because ${parent} is not a folder: projects with secrets will not start`,
+    'set secrets.dir to a folder that the controller can make, or make it',
+  );
 }
 
 async function checkCredential(path: string): Promise<readonly Finding[]> {

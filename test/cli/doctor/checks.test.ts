@@ -75,6 +75,20 @@ describe('docker', () => {
   });
 
   it.each([
+    ['9 GiB of its own and 9 shared with images', [9, 0], [9, 1], ['ok', 'ok', 'ok', 'ok']],
+    ['12 GiB', [9, 0], [3, 0], ['ok', 'ok', 'ok', 'ok', 'warn']],
+  ])('looks at a build cache of %s', async (_name, one, other, expected) => {
+    const cache = [one, other].map(([gib = 0, shared]) => ({ Size: gib * 1024 ** 3, Shared: shared === 1 }));
+    const ask: AskEngine = (path, signal) =>
+      path.startsWith('/system/df')
+        ? Promise.resolve({ status: 200, headers: {}, body: JSON.stringify({ BuildCache: cache }) })
+        : engine()(path, signal);
+    const findings = withMends(await checkDocker(ask, '/d.sock', never));
+    expect(levels(findings)).toEqual(expected);
+    expect(JSON.stringify(findings).includes('12.0 GiB')).toBe(expected.includes('warn'));
+  });
+
+  it.each([
     ['EACCES', 'group \\"docker\\"'],
     ['ECONNREFUSED', 'apt-get install docker.io'],
   ])('says what to do about %s', async (code, mend) => {
@@ -296,6 +310,19 @@ describe('permissions', () => {
     });
     await writeFile(join(input.stateDir, 'file'), '');
     expect((await check({ ...input, stateDir: join(input.stateDir, 'file') }))[0]).toMatchObject({
+      level: 'fail',
+    });
+  });
+
+  it('say when the folder of secrets cannot be made', async () => {
+    const input = await folders();
+    await writeFile(join(input.stateDir, 'file'), '');
+    const secretsDir = join(input.stateDir, 'file', 'secrets');
+    expect((await check({ ...input, secretsDir }))[1]).toMatchObject({
+      level: 'warn',
+      message: expect.stringContaining('is not a folder') as string,
+    });
+    expect((await check({ ...input, secretsDir: join(input.stateDir, 'file') }))[1]).toMatchObject({
       level: 'fail',
     });
   });

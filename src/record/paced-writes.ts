@@ -1,0 +1,61 @@
+import type { Clock } from '../clock.js';
+
+/**
+ * A write waits so many times as long as the one before took, but at most a second: with many projects,
+ * changes that follow each other share a write, and a deployment that begins does not wait for it.
+ */
+const pacing = { times: 4, mostMs: 1_000 };
+
+/** Writes that overlap never and coalesce always. `write` never rejects. */
+export class PacedWrites {
+  #isAsked = false;
+  #isLast = false;
+  /** How long the last write took, milliseconds. */
+  #tookMs = 0;
+  #writing: Promise<void> | null = null;
+  #now: () => void = () => undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly write: () => Promise<void>,
+  ) {}
+
+  /** Whatever has changed up to now will be written. */
+  ask(): void {
+    this.#isAsked = true;
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** Writes once more, at once. */
+  async last(): Promise<void> {
+    this.#isLast = true;
+    this.ask();
+    this.#now();
+    await this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#isAsked) {
+      await this.#turn();
+      this.#isAsked = false;
+      const startedAt = this.clock.monotonic();
+      await this.write();
+      this.#tookMs = this.clock.monotonic() - startedAt;
+    }
+    // In the same turn as the last look at `#isAsked`: a later change would find nobody to write it.
+    this.#writing = null;
+  }
+
+  /** Lets at least everything that changed in this turn share one write. */
+  async #turn(): Promise<void> {
+    const pauseMs = this.#isLast ? 0 : Math.min(pacing.times * this.#tookMs, pacing.mostMs);
+    await new Promise<void>((resolve) => {
+      const cancel = this.clock.timer(pauseMs, resolve);
+      this.#now = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#now = () => undefined;
+  }
+}
