@@ -264,6 +264,10 @@ async function runComposed(
       void controller.sync();
       return { ok: true, message: 'looking now' };
     },
+    health: () => {
+      const fault = status.unwritable;
+      return Promise.resolve({ ok: fault === null, message: fault ?? 'status is written' });
+    },
     retry: (project) => controller.retry(project),
     prune: (commit) => controller.prune(commit),
   });
@@ -287,6 +291,11 @@ async function runComposed(
   if (options.once) {
     await controller.settled(signal);
     controller.throwFatal();
+    for (const {
+      project,
+      status: { state, reason, message },
+    } of status.unwell())
+      log.error({ project, state, code: reason, message }, 'project is not as it should be');
     return status.allWell ? 0 : 1;
   }
   await controller.ended(signal);

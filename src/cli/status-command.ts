@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { PointsmanError } from '../errors.js';
+import { sendControl } from '../record/control.js';
 import { readStatus } from '../record/status-file.js';
 import type { StatusReading } from '../record/status-file.js';
 import type { ProjectStatus, Status } from '../record/status.generated.js';
@@ -12,7 +13,10 @@ import { statusChanges } from './status-changes.js';
 import { renderProject } from './status-detail.js';
 import { renderStatus, sourceTrouble, staleness, statusLine } from './status-table.js';
 import type { StatusView } from './status-table.js';
-import { coloursFor, formatTime, widthOf } from './terminal.js';
+import { coloursFor, formatAge, formatTime, oneLine, widthOf } from './terminal.js';
+
+/** A controller that hangs must not keep anybody from what its status file says. */
+const healthWithinMs = 2_000;
 
 interface StatusOptions {
   readonly watch?: boolean;
@@ -25,7 +29,8 @@ export function addStatusCommand(program: Command, context: CliContext): void {
     .summary('what is live, what is on its way, what is wrong')
     .description(
       'Reads the status file that the controller keeps; it needs no running controller. A status older than 30 s is stale. ' +
-        'Exit code 1 when there is none, when it is stale, or when a project that is shown has failed or is invalid.',
+        'A controller that runs and cannot write it says so on stderr. ' +
+        'Exit code 1 then, when there is none, when it is stale, or when a project that is shown has failed or is invalid.',
     )
     .argument('[project]', 'tell everything about this one')
     .option('-w, --watch', 'show every change until interrupted')
@@ -58,12 +63,33 @@ async function showStatus(
   options: StatusOptions,
 ): Promise<number> {
   const reading = await readStatus(stateDir, io.clock);
-  if (reading.kind !== 'status') throw new PointsmanError('NotRunning', reading.message);
+  const fault = await writingFault(io, stateDir);
+  if (reading.kind !== 'status') throw new PointsmanError('NotRunning', fault ?? reading.message);
+  if (fault !== null) {
+    const { red } = coloursFor(io.stderr, io.env);
+    await print(
+      io,
+      `${red(`${oneLine(fault)}; what is shown is ${formatAge(reading.ageMs)} old`)}\n`,
+      io.stderr,
+    );
+  }
   const status = only(reading.status, project);
   if (options.json === true) await printJson(io, status);
   else await print(io, render(io, reading, project));
   const isBad = Object.values(status.projects).some(({ state }) => state === 'failed' || state === 'invalid');
-  return reading.isStale || isBad ? exitCodes.no : exitCodes.done;
+  return reading.isStale || isBad || fault !== null ? exitCodes.no : exitCodes.done;
+}
+
+/** Why the running controller cannot write its status; null when it can, and when none answers. */
+async function writingFault(io: CliIo, stateDir: string): Promise<string | null> {
+  const options = { signal: io.interrupt, timeoutMs: healthWithinMs };
+  try {
+    const { ok, message } = await sendControl(stateDir, { kind: 'health' }, options);
+    return ok ? null : message;
+  } catch (error) {
+    if (error instanceof PointsmanError && error.code === 'NotRunning') return null;
+    throw error;
+  }
 }
 
 type Found = Extract<StatusReading, { kind: 'status' }>;

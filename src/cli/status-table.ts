@@ -108,7 +108,7 @@ function projectTable({ status, now, width, colours }: StatusView): string {
   const names = Object.keys(status.projects).sort();
   if (names.length === 0) return 'no projects\n';
   const paint = (text: string): string => {
-    const state = states.find((each) => each === text);
+    const state = states.find((each) => each === text || text === `update ${each}`);
     return state === undefined ? text : paintState(colours, state)(text);
   };
   const columns: readonly Column[] = [
@@ -125,7 +125,7 @@ function projectTable({ status, now, width, colours }: StatusView): string {
     const { live } = project;
     return [
       name,
-      project.state,
+      stateText(project),
       live?.slot ?? '-',
       shortHash(live?.revision ?? null),
       shortHash(live?.sourceCommit ?? null),
@@ -134,6 +134,12 @@ function projectTable({ status, now, width, colours }: StatusView): string {
     ];
   });
   return renderTable(columns, rows, { width, colours });
+}
+
+/** A project that failed and serves all the same is not down: what serves is another revision than is wanted. */
+function stateText({ state, live, desired }: ProjectStatus): string {
+  const isServed = live !== null && live.revision !== desired?.revision;
+  return state === 'failed' && isServed ? 'update failed' : state;
 }
 
 /** What is going on, what is wrong, or else where the project answers. */

@@ -6,6 +6,7 @@ import type { DesiredProjects } from '../desired-projects.js';
 import { PointsmanError, isAbort, messageOf, reactionTo } from '../errors.js';
 import type { ErrorCode } from '../errors.js';
 import type { Logger } from '../log.js';
+import type { Plan } from '../plan/plan.js';
 import { reconcile } from '../reconcile.js';
 import type { PassView, ReconcileDeps } from '../reconcile.js';
 import type { Journal } from '../record/port.js';
@@ -49,6 +50,8 @@ export class Passes {
   /** How often passes failed in a row outside of a deployment. */
   readonly #faults = new Map<string, number>();
   readonly #exits: CrashCounter;
+  /** Why projects are held up, as the log was told. */
+  readonly #blocked = new Map<string, string>();
   readonly #resolutions: Resolutions;
 
   constructor(private readonly deps: PassesDeps) {
@@ -160,11 +163,22 @@ export class Passes {
       return this.#tryLater(project, want.code, want.message);
     this.#faults.delete(project);
     status.fault(project, null);
+    this.#tellBlocked(project, plan.blocked ?? waiting);
     if (waiting === null) apply.routes.withdraw(project);
     if (plan.wakeAt !== null)
       this.#timers.set(project, plan.wakeAt - clock.now(), plan.blocked === null ? 'retire' : 'retry');
     if (plan.state === 'gone') await this.#forget(project);
     if (plan.state === 'live') await housekeeping.collect(view.input);
+  }
+
+  /** Once, when it begins and when the reason becomes another one. */
+  #tellBlocked(project: string, blocked: Plan['blocked']): void {
+    const code = blocked?.code ?? null;
+    if (code === (this.#blocked.get(project) ?? null)) return;
+    if (code === null) this.#blocked.delete(project);
+    else this.#blocked.set(project, code);
+    if (blocked !== null)
+      this.deps.log.warn({ project, code, message: blocked.message }, 'project is held up');
   }
 
   /** Nothing of it is left: its removal is done. */
@@ -174,6 +188,7 @@ export class Passes {
       const configCommit = desired.commit ?? '';
       await journal.append({ type: 'removal', project, configCommit, detail: { event: 'done' } });
     }
+    this.#blocked.delete(project);
     status.forget(project);
   }
 

@@ -2,7 +2,7 @@ import { parseSpec } from '../manifest/spec.js';
 import type { Slot } from '../manifest/project.js';
 import { slots } from '../manifest/project.js';
 import type { Router } from '../router/port.js';
-import type { ContainerFacts, ContainerRuntime } from '../runtime/port.js';
+import type { ContainerFacts, ContainerRuntime, NameHolder } from '../runtime/port.js';
 import { containerName } from '../runtime/labels.js';
 import { assembleObserved } from './observed.js';
 import type { Observed } from './observed.js';
@@ -28,12 +28,12 @@ async function strangersOf(
   project: string,
   containers: readonly ContainerFacts[],
   runtime: ObserveDeps['runtime'],
-): Promise<Readonly<Record<Slot, string | null>>> {
-  const strangers: Record<Slot, string | null> = { blue: null, green: null };
+): Promise<Readonly<Record<Slot, NameHolder | null>>> {
+  const strangers: Record<Slot, NameHolder | null> = { blue: null, green: null };
   for (const slot of slots) {
     if (containers.some((container) => container.labels.role === slot)) continue;
     const holder = await runtime.nameHolder(containerName(project, slot));
-    if (holder !== null && !holder.ours) strangers[slot] = holder.id;
+    if (holder !== null && !holder.ours) strangers[slot] = holder;
   }
   return strangers;
 }

@@ -1,6 +1,6 @@
 import type { Project, Slot } from '../manifest/project.js';
 import { otherSlot } from '../manifest/project.js';
-import type { ContainerFacts, NetworkFacts } from '../runtime/port.js';
+import type { ContainerFacts, NameHolder, NetworkFacts } from '../runtime/port.js';
 import { liveSlotOf } from '../router/port.js';
 import type { RouteFacts, SwitchRecord } from '../router/port.js';
 
@@ -13,7 +13,7 @@ export interface Observed {
   readonly route: RouteFacts;
   readonly live: LiveSlot | null;
   /** Container names that somebody else's containers hold, by slot. */
-  readonly strangers: Readonly<Record<Slot, string | null>>;
+  readonly strangers: Readonly<Record<Slot, NameHolder | null>>;
 }
 
 /** The slot that gets traffic, or would as soon as its switch and site file are back. */
@@ -49,7 +49,7 @@ export interface Facts {
   readonly containers: readonly ContainerFacts[];
   readonly network: NetworkFacts | null;
   readonly route: RouteFacts;
-  readonly strangers: Readonly<Record<Slot, string | null>>;
+  readonly strangers: Readonly<Record<Slot, NameHolder | null>>;
 }
 
 /** Puts the adapters' facts together. `parseSpec` reads a `.spec` label; null for one it cannot read. */

@@ -156,7 +156,10 @@ function planDue(input: PlanInput, want: ResolvedWant): DeploymentPlan {
   const stranger = observed.strangers[slot];
   if (stranger !== null) {
     const name = `pointsman-${input.project}-${slot}`;
-    const message = `container name ${name} is held by container ${stranger.slice(0, 12)}, which is not ours: rename or remove it`;
+    const message =
+      stranger.instance === null
+        ? `container name ${name} is held by container ${stranger.id.slice(0, 12)}, which is not ours: rename or remove it`
+        : `container name ${name} belongs to the instance ${JSON.stringify(stranger.instance)}: the instances of one engine share the names of projects, so rename this project or that one`;
     return { ...nothing, blocked: { code: 'NameTaken', message } };
   }
   const step = deployStep(input, want);

@@ -97,7 +97,7 @@ export class SiteFiles {
     try {
       await this.#testMachine([]);
     } catch (error) {
-      await (before === null ? removeFile(layout.shared) : replaceFile(layout.shared, before, 0o644));
+      await (before === null ? removeFile(layout.shared) : replaceFile(layout.shared, before, fileMode));
       throw new PointsmanError('NginxUnavailable', messageOf(error), { cause: error });
     }
     return generation;
@@ -254,7 +254,7 @@ export class SiteFiles {
     this.#expected = new Map([...this.#expected, ...files]);
     for (const [path, text] of files) {
       if ((await this.#text(path)) === text) continue;
-      await replaceFile(path, text, 0o644).catch((error: unknown) => {
+      await replaceFile(path, text, fileMode).catch((error: unknown) => {
         throw new PointsmanError(
           'NginxUnavailable',
           `${path} cannot be written: ${messageOf(error)}; make the folder, let the controller write there, or change nginx.confDir`,

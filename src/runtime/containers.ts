@@ -7,7 +7,7 @@ import { EngineRefusal, isRefusal } from './engine-errors.js';
 import { startFailed } from './start-failure.js';
 import { ensureVolume } from './volumes.js';
 import { instanceLabel, isOurContainer, networkName, projectLabel, readLabels } from './labels.js';
-import type { ContainerFacts, ContainerSpec } from './port.js';
+import type { ContainerFacts, ContainerSpec, NameHolder } from './port.js';
 
 /** Of a container whose removal somebody else has begun. */
 const removalLimitMs = 30_000;
@@ -46,11 +46,16 @@ export class Containers {
     });
   }
 
-  async holder(name: string): Promise<{ readonly id: string; readonly ours: boolean } | null> {
+  async holder(name: string): Promise<NameHolder | null> {
     const found = await this.#inspect(name);
     // The engine also finds containers by the beginning of their id.
     if (found === null || found.Name !== `/${name}`) return null;
-    return { id: found.Id, ours: isOurContainer(found.Config.Labels, this.deps.instance) };
+    const labels = found.Config.Labels;
+    return {
+      id: found.Id,
+      ours: isOurContainer(labels, this.deps.instance),
+      instance: labels[instanceLabel] ?? null,
+    };
   }
 
   async create(spec: ContainerSpec): Promise<string> {

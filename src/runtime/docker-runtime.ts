@@ -16,6 +16,7 @@ import type {
   ContainerSpec,
   EngineFacts,
   ImageFacts,
+  NameHolder,
   LogChunk,
   NetworkFacts,
   RuntimeEvent,
@@ -66,7 +67,7 @@ export class DockerRuntime implements ContainerRuntime {
     return this.#containers.list(project);
   }
 
-  nameHolder(name: string): Promise<{ readonly id: string; readonly ours: boolean } | null> {
+  nameHolder(name: string): Promise<NameHolder | null> {
     return this.#containers.holder(name);
   }
 

@@ -108,13 +108,22 @@ export interface RuntimeEvent {
   readonly exitCode: number | null;
 }
 
+/** The container that has a name. */
+export interface NameHolder {
+  readonly id: string;
+  /** A slot or release container of this instance. */
+  readonly ours: boolean;
+  /** The instance of Pointsman that made it; null when none did. */
+  readonly instance: string | null;
+}
+
 /** The container engine. Every method rejects with DockerUnavailable when the engine does not answer. */
 export interface ContainerRuntime {
   engine(): Promise<EngineFacts>;
   /** Containers of this instance, of one project or of all. Inspected, so that every fact is there. */
   containers(project?: string): Promise<readonly ContainerFacts[]>;
   /** Who holds this container name: ours or a stranger; null when it is free. */
-  nameHolder(name: string): Promise<{ readonly id: string; readonly ours: boolean } | null>;
+  nameHolder(name: string): Promise<NameHolder | null>;
   /** Null when there is none. */
   network(project: string): Promise<NetworkFacts | null>;
   /** Names of the projects that have a container or a network of this instance; nothing is inspected. */

@@ -164,7 +164,8 @@ export class Remote {
     const marker = join(path, 'info', 'attributes');
     if (existsSync(marker)) return null;
     const made = await this.#git.run({
-      args: ['init', '--quiet', '--bare', '--template=', '--', path],
+      // Private whatever our umask is.
+      args: ['init', '--quiet', '--bare', '--shared=0600', '--template=', '--', path],
       signal,
     });
     if (made.code !== 0) return lastLine(made.stderr);

@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { serveControl } from '../../src/record/control.js';
+import type { ControlReply } from '../../src/record/control.js';
 import type { Status } from '../../src/record/status.generated.js';
 import { api, bareStatus, fullStatus, shop, web, writeWholeStatus } from '../record/status-fixture.js';
 import { cli, plain, startCli, temporaryFolder } from './cli.js';
@@ -159,6 +161,40 @@ describe('a status that says nothing about now', () => {
       out: '',
       err: expect.stringContaining('is not a status') as string,
     });
+  });
+});
+
+describe('a controller that cannot write its status', () => {
+  const message = 'the controller cannot write its status: EROFS: read-only file system; make it writable';
+
+  async function served(stateDir: string, reply: ControlReply): Promise<string> {
+    const answer = (): Promise<ControlReply> => Promise.resolve(reply);
+    const server = await serveControl(stateDir, {
+      sync: answer,
+      health: answer,
+      retry: answer,
+      prune: answer,
+    });
+    onTestFinished(() => server.close());
+    return stateDir;
+  }
+
+  it.each([[[]], [['--json']], [['shop']]])('says why with %j, and ends with 1', async (argv) => {
+    const stateDir = await served(await folderWith(onlyShop), { ok: false, message });
+    const { code, out, err } = await cli(['status', ...argv], { stateDir, now: written + 2_000 });
+    expect(code).toBe(1);
+    expect(err).toBe(`${message}; what is shown is 2s old\n`);
+    expect(out).toContain('http://shop.example.com/');
+  });
+
+  it('says why when there is no status at all', async () => {
+    const stateDir = await served(await temporaryFolder(), { ok: false, message });
+    expect(await cli(['status'], { stateDir })).toEqual({ code: 1, out: '', err: `error: ${message}\n` });
+  });
+
+  it('changes nothing where it can', async () => {
+    const stateDir = await served(await folderWith(onlyShop), { ok: true, message: 'status is written' });
+    expect(await cli(['status'], { stateDir, now: written + 2_000 })).toMatchObject({ code: 0, err: '' });
   });
 });
 

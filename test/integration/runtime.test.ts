@@ -324,7 +324,7 @@ describe('a container', () => {
   it('whose name another of ours holds is NameTaken as well, and nothing changes', async () => {
     const id = await started('held', sleep);
     const network = await runtime.ensureNetwork('held');
-    expect(await runtime.nameHolder('pointsman-held-blue')).toEqual({ id, ours: true });
+    expect(await runtime.nameHolder('pointsman-held-blue')).toEqual({ id, ours: true, instance });
     const error = await rejection(runtime.create(containerSpec(instance, network, image, sleep)));
     expect(error.code).toBe('NameTaken');
     expect(error.message).toContain('of this instance');
@@ -353,7 +353,11 @@ describe('what is not ours', () => {
     });
     cleanups.push(() => stranger.remove({ force: true }));
     await stranger.start();
-    expect(await runtime.nameHolder('pointsman-taken-blue')).toEqual({ id: stranger.id, ours: false });
+    expect(await runtime.nameHolder('pointsman-taken-blue')).toEqual({
+      id: stranger.id,
+      ours: false,
+      instance: null,
+    });
     expect(await runtime.nameHolder('pointsman-taken-green')).toBeNull();
     const before = await stranger.inspect();
     const error = await rejection(runtime.create(containerSpec(instance, network, image, sleep)));

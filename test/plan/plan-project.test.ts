@@ -309,7 +309,20 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
   ],
   [
     'names the stranger that holds a container name',
-    input({ ...served('blue', 'A'), strangers: { green: 'f00' } }, { want: want('B') }),
+    input(
+      { ...served('blue', 'A'), strangers: { green: { id: 'f00', ours: false, instance: null } } },
+      { want: want('B') },
+    ),
+    [],
+    'failed',
+    'NameTaken',
+  ],
+  [
+    'names the stranger that holds a container name of another instance',
+    input(
+      { ...served('blue', 'A'), strangers: { green: { id: 'f00', ours: false, instance: 'other' } } },
+      { want: want('B') },
+    ),
     [],
     'failed',
     'NameTaken',

@@ -135,7 +135,8 @@ const anything: fc.Arbitrary<PlanInput> = fc
           intact: of.intact,
           switches: { blue: of.switchBlue, green: of.switchGreen },
         },
-        strangers: of.stranger && of.green === null ? { green: 'f00' } : {},
+        strangers:
+          of.stranger && of.green === null ? { green: { id: 'f00', ours: false, instance: null } } : {},
       },
       { want: of.want, memory: of.memory ?? noMemory, recentExits: of.recentExits },
     ),

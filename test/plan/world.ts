@@ -7,7 +7,7 @@ import type { PlanInput } from '../../src/plan/plan.js';
 import { noMemory } from '../../src/record/port.js';
 import type { ResolvedWant } from '../../src/resolve/want.js';
 import type { RouteFacts, Site, SwitchRecord } from '../../src/router/port.js';
-import type { ContainerFacts, NetworkFacts } from '../../src/runtime/port.js';
+import type { ContainerFacts, NameHolder, NetworkFacts } from '../../src/runtime/port.js';
 
 /** Builders of planner inputs: a project `shop` with revisions named by letters. */
 export const now = Date.parse('2026-01-01T12:00:00Z');
@@ -135,7 +135,7 @@ export const site: Site = {
 export interface World {
   readonly containers?: readonly ContainerFacts[];
   readonly route?: Partial<RouteFacts>;
-  readonly strangers?: Partial<Record<Slot, string>>;
+  readonly strangers?: Partial<Record<Slot, NameHolder>>;
   readonly network?: NetworkFacts | null;
 }
 

@@ -88,7 +88,7 @@ const record = 'refs/pointsman/last/[0-9a-f]{24}';
 /** A repository's address or a path: whatever it holds, it stands behind `--`. */
 const shapes: readonly RegExp[] = [
   /^ls-remote (?:--heads |--tags |--symref )*-- ADDRESS$/,
-  /^init --quiet --bare --template= -- MIRROR$/,
+  /^init --quiet --bare --shared=0600 --template= -- MIRROR$/,
   new RegExp(
     `^--git-dir=MIRROR fetch (?:--[a-z-]+(?:=1)? )+-- ADDRESS(?: \\+(?:${hash}|refs/[^ ]+|HEAD):refs/(?:heads/commits/${hash}|pointsman/(?:incoming|full/(?:heads|tags)/\\*)))+$`,
   ),

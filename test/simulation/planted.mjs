@@ -196,7 +196,7 @@ const bugs = [
   {
     name: "removes a stranger's container that holds its name",
     file: 'src/observe/observe-project.ts',
-    from: 'if (holder !== null && !holder.ours) strangers[slot] = holder.id;',
+    from: 'if (holder !== null && !holder.ours) strangers[slot] = holder;',
     to: 'if (holder !== null && !holder.ours) await (runtime as unknown as { remove(id: string): Promise<void> }).remove(holder.id).catch(() => undefined);',
   },
   {

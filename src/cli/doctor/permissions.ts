@@ -85,7 +85,7 @@ async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
     for (const entry of await readdir(secretsDir, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
       const path = join(entry.parentPath, entry.name);
-      count += 1;
+      if (path !== join(secretsDir, '.key')) count += 1;
       const { mode, uid } = await lstat(path);
       if ((mode & 0o077) !== 0) open.push(path);
       if (uid !== 0 && uid !== process.geteuid?.()) foreign.push(path);

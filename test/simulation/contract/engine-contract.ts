@@ -48,7 +48,11 @@ export const engineContract: readonly ContractCase<EngineSubject>[] = [
       const id = await made(subject, 'two');
       same(await codeOf(made(subject, 'two')), 'NameTaken');
       const { name } = subject.spec(await subject.done(subject.runtime.ensureNetwork('two')));
-      same(await subject.done(subject.runtime.nameHolder(name)), { id, ours: true });
+      const holder = await subject.done(subject.runtime.nameHolder(name));
+      same(
+        { id: holder?.id, ours: holder?.ours, hasInstance: holder?.instance !== null },
+        { id, ours: true, hasInstance: true },
+      );
       same(await subject.done(subject.runtime.nameHolder('pointsman-nobody')), null);
     },
   },

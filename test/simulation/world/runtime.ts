@@ -11,6 +11,7 @@ import type {
   EngineFacts,
   ImageFacts,
   LogChunk,
+  NameHolder,
   NetworkFacts,
   RuntimeEvent,
 } from '../../../src/runtime/port.js';
@@ -63,10 +64,12 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
     );
   }
 
-  nameHolder(name: string): Promise<{ readonly id: string; readonly ours: boolean } | null> {
+  nameHolder(name: string): Promise<NameHolder | null> {
     return this.#do(`name ${name}`, false, () => {
       const found = this.state.named(name);
-      return found === null ? null : { id: found.facts.id, ours: found.labels !== null };
+      if (found === null) return null;
+      const ours = found.labels !== null;
+      return { id: found.facts.id, ours, instance: ours ? 'simulated' : null };
     });
   }
 
