@@ -1,6 +1,8 @@
 /** What commands ask of the controller's parts without a running controller. */
-import { liveClaims, makeAdapters, makeStateDir, runController } from './compose.js';
-import type { Adapters } from './compose.js';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { configRepository, liveClaims, makeAdapters, makeStateDir, runController } from './compose.js';
 import type {
   CommandBackend,
   ContainerLogOptions,
@@ -21,8 +23,10 @@ import { Memory } from './record/memory.js';
 import { readJournal } from './record/journal.js';
 import type { JournalMemory } from './record/port.js';
 import { existingProjects } from './controller/housekeeping.js';
+import type { Router } from './router/port.js';
 import type { LogChunk } from './runtime/port.js';
 import type { Settings } from './settings/settings.js';
+import { MirrorStore } from './source/mirror-store.js';
 import type { ConfigRepository } from './source/port.js';
 
 export const commandBackend: CommandBackend = {
@@ -30,14 +34,18 @@ export const commandBackend: CommandBackend = {
   plan: planAll,
   logs: containerLogs,
   async configTip(settings, signal) {
-    const adapters = makeAdapters(settings, silentLogger);
+    // What the git program needs for a call is made there, and nothing in the state directory.
+    const folder = await mkdtemp(join(tmpdir(), 'pointsman-'));
     try {
-      return (await tip(settings, adapters, signal)).commit;
+      const mirrors = new MirrorStore({ stateDir: folder });
+      return await configRepository(settings, noSites, mirrors, silentLogger).tip(signal);
     } finally {
-      await adapters.close();
+      await rm(folder, { recursive: true, force: true });
     }
   },
 };
+
+const noSites: Pick<Router, 'sites'> = { sites: async () => [] };
 
 /** Observes everything and plans every project once. Changes nothing but the mirrors. */
 async function planAll(settings: Settings, options: PlanOptions): Promise<PlanReport> {
@@ -45,13 +53,14 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
   try {
     const memory = new Memory();
     for await (const record of readJournal(settings.stateDir)) memory.apply(record);
-    const state = await desiredState(settings, adapters, options);
+    const state = await desiredState(settings, adapters.router, options);
     const journal = { memory: memory as JournalMemory };
     const desired = new DesiredProjects({
       ...adapters,
       settings,
       journal,
-      log: options.log,
+      // Problems and held removals are in the report.
+      log: silentLogger,
       policy: settings.policy,
       config: fixed(state),
     });
@@ -91,29 +100,28 @@ async function planAll(settings: Settings, options: PlanOptions): Promise<PlanRe
 
 async function desiredState(
   settings: Settings,
-  adapters: Adapters,
+  router: Router,
   { from, signal }: PlanOptions,
 ): Promise<DesiredState> {
-  switch (from.kind) {
-    case 'commit':
-      return adapters.config.readAt(from.commit, signal);
-    case 'folder':
-      return assembleDesired('', await readManifestFolder(from.folder), {
-        baseDomain: settings.nginx.baseDomain,
-        live: await liveClaims(adapters.router),
-      });
-    case 'tip':
-      return tip(settings, adapters, signal);
+  if (from.kind === 'folder') {
+    return assembleDesired('', await readManifestFolder(from.folder), {
+      baseDomain: settings.nginx.baseDomain,
+      live: await liveClaims(router),
+    });
   }
-}
-
-async function tip(settings: Settings, adapters: Adapters, signal: AbortSignal): Promise<DesiredState> {
   await makeStateDir(settings.stateDir);
-  const { desired, error } = await adapters.config.sync(signal);
-  if (error !== null) throw new PointsmanError('SourceUnreachable', error.message);
-  if (desired === null)
-    throw new PointsmanError('SourceUnreachable', `${settings.configRepo.url} has nothing to read`);
-  return desired;
+  // What it would warn of is in the report, or is the error that ends the plan.
+  const config = configRepository(settings, router, new MirrorStore(settings), silentLogger);
+  try {
+    if (from.kind === 'commit') return await config.readAt(from.commit, signal);
+    const { desired, error } = await config.sync(signal);
+    if (error !== null) throw new PointsmanError('SourceUnreachable', error.message);
+    if (desired === null)
+      throw new PointsmanError('SourceUnreachable', `${settings.configRepo.url} has nothing to read`);
+    return desired;
+  } finally {
+    await config.close();
+  }
 }
 
 /** A config repository that stands still. */

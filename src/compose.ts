@@ -264,6 +264,10 @@ async function runComposed(
       void controller.sync();
       return { ok: true, message: 'looking now' };
     },
+    health: () => {
+      const fault = status.unwritable;
+      return Promise.resolve({ ok: fault === null, message: fault ?? 'status is written' });
+    },
     retry: (project) => controller.retry(project),
     prune: (commit) => controller.prune(commit),
   });

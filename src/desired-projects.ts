@@ -242,7 +242,7 @@ export class DesiredProjects {
     if (state === null) return existing;
     const before = this.#removals.heldBecause;
     this.#removals = planRemovals({
-      configCommit: state.commit,
+      configCommit: state.commit === '' ? null : state.commit,
       existing,
       declared: new Set([...state.projects.keys(), ...state.invalid.keys()]),
       heldBecause: state.removalsHeldBecause,

@@ -99,3 +99,16 @@ export function redact(text: string): string {
   if (!text.includes('://')) return text;
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1');
 }
+
+/** What the system refuses, as one line, with its mend where there is one. */
+export function withMend(error: unknown): string {
+  const mend = mends[(error as NodeJS.ErrnoException | null)?.code ?? ''];
+  return mend === undefined ? messageOf(error) : `${messageOf(error)}; ${mend}`;
+}
+
+const mends: Readonly<Record<string, string>> = {
+  EACCES: "run this as the controller's user, root as a rule",
+  EPERM: "run this as the controller's user, root as a rule",
+  EROFS: 'make the file system writable, or name another stateDir',
+  ENOSPC: 'free space on that disk',
+};

@@ -2,7 +2,7 @@ import type { Clock } from './clock.js';
 import type { Progress } from './apply/context.js';
 import type { Drains } from './apply/drain.js';
 import type { DesiredProjects } from './desired-projects.js';
-import { messageOf, redact } from './errors.js';
+import { messageOf, redact, withMend } from './errors.js';
 import type { Logger } from './log.js';
 import type { PassListener, PassView } from './reconcile.js';
 import type { PlanInput } from './plan/plan.js';
@@ -68,6 +68,7 @@ export class StatusKeeper implements PassListener {
   readonly #startedAt: number;
   #drains: Drains | null = null;
   #state: 'running' | 'stopped' = 'running';
+  #unwritable: string | null = null;
   /** Names of `#entries` in order, as of a config commit; null when they have to be found again. */
   #names: readonly string[] | null = null;
   #namesAt: string | null = null;
@@ -156,6 +157,11 @@ export class StatusKeeper implements PassListener {
     );
   }
 
+  /** Why the last write of the status file failed, and the mend; null when it did not. */
+  get unwritable(): string | null {
+    return this.#unwritable;
+  }
+
   /** What is not as it should be, of each project. */
   unwell(): readonly { readonly project: string; readonly status: ProjectStatus }[] {
     return [...this.#shown()]
@@ -196,7 +202,9 @@ export class StatusKeeper implements PassListener {
       const head = this.#head([...shown.values()]);
       const texts = Array.from(shown, ([name, { text }]) => [name, text] as const);
       await writeStatus(this.deps.settings.stateDir, head, texts);
+      this.#unwritable = null;
     } catch (error) {
+      this.#unwritable = `the controller cannot write its status: ${withMend(error)}`;
       this.deps.log.error({ error: messageOf(error) }, 'status cannot be written');
     }
   }

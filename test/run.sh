@@ -296,7 +296,7 @@ section 'build'
 if check 'build' 300 npm run build; then
   run_on_engine integration 2100
   run_on_engine faults 900
-  grep -A 4 '^faults injected' "$work/faults.log" || true
+  grep -A 6 '^faults injected' "$work/faults.log" || true
   section 'benchmarks, short'
   # They check that nothing is lost, never how long something takes.
   check 'benchmarks' 480 npm run bench -- --short || true

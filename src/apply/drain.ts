@@ -30,8 +30,9 @@ interface Drain extends DrainRequest {
 
 /**
  * Waits, beside everything else, until slots that lost their traffic have answered their last request.
- * Drained means: every nginx worker has answered a fresh connection since the switch, and no
- * connection from nginx to the slot is left; or `drainMs` passed.
+ * Drained means: every nginx worker of the time of the switch was seen asleep since (or is gone), so that
+ * requests which chose their slot before it have connected, and no connection from nginx to the slot is
+ * left; or `drainMs` passed.
  */
 export class Drains {
   readonly #drains = new Map<string, Drain>();

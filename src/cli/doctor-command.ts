@@ -17,7 +17,7 @@ export function addDoctorCommand(program: Command, context: CliContext): void {
     .summary('check the machine; each finding with its mend')
     .description(
       'Checks settings, Docker, nginx, git, the config repository, addresses, permissions, disk and clock, and says how to ' +
-        'mend what is wrong. Changes nothing. Exit code 1 when something will not work.',
+        'mend what is wrong. Changes nothing, and makes nothing in stateDir. Exit code 1 when something will not work.',
     )
     .option('--json', 'print the findings as JSON')
     .addHelpText(

@@ -6,6 +6,7 @@ import { examples, settingsFor } from './context.js';
 import type { CliContext } from './context.js';
 import { historyLine, paintWhat } from './history-lines.js';
 import { exitCodes, print, printJson } from './io.js';
+import { unknownProject } from './known-project.js';
 import type { CliIo } from './io.js';
 import { renderTable } from './table.js';
 import { coloursFor, widthOf } from './terminal.js';
@@ -60,6 +61,10 @@ async function showHistory(
     if (!isShown(record)) continue;
     records.push(record);
     if (records.length >= options.limit) break;
+  }
+  if (project !== null && records.length === 0) {
+    const unknown = await unknownProject(stateDir, project, io.clock);
+    if (unknown !== null) throw unknown;
   }
   records.reverse();
   if (options.json === true) await printJson(io, records);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { PointsmanError } from '../errors.js';
@@ -45,15 +45,46 @@ async function init({ io, version }: CliContext, dir: string, options: { json?: 
       `${folder} has ${taken.join(', ')} already; nothing was written: name another folder, or move them away`,
     );
   }
+  for (const name of Object.keys(files)) await makeFolder(dirname(join(folder, name)));
   for (const [name, text] of Object.entries(files)) {
-    const path = join(folder, name);
-    await mkdir(dirname(path), { recursive: true });
     // `wx`: a file that came meanwhile is not overwritten either.
-    await writeFile(path, text, { flag: 'wx' });
+    await writeFile(join(folder, name), text, { flag: 'wx' });
   }
   if (options.json === true) await printJson(io, { folder, files: Object.keys(files) });
   else await print(io, report(dir, Object.keys(files)));
   return exitCodes.done;
+}
+
+/**
+ * Makes the folder and those above it, one by one: node's recursive `mkdir` never ends where the file system
+ * refuses with ENOENT, as /proc does. @throws PointsmanError Usage when there can be none
+ */
+async function makeFolder(path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let folder = path; !(await isFolder(folder)); folder = dirname(folder)) missing.unshift(folder);
+  for (const folder of missing) {
+    try {
+      await mkdir(folder);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST' && (await isFolder(folder))) continue;
+      if (code !== 'EEXIST' && code !== 'ENOENT') throw error;
+      const above = dirname(folder);
+      throw new PointsmanError('Usage', `no folder can be made in ${above}; name another one`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** False when nothing is there. @throws PointsmanError Usage when it is something else */
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw error;
+  });
+  if (found === null || found.isDirectory()) return found !== null;
+  throw new PointsmanError('Usage', `${path} is not a folder; name another one, or move it away`);
 }
 
 function report(folder: string, names: readonly string[]): string {

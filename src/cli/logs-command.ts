@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { InvalidArgumentError, Option } from 'commander';
@@ -10,6 +11,7 @@ import { examples, settingsFor } from './context.js';
 import type { CliContext } from './context.js';
 import { exitCodes, print } from './io.js';
 import type { CliIo } from './io.js';
+import { unknownProject } from './known-project.js';
 
 interface LogsOptions {
   readonly follow?: boolean;
@@ -100,9 +102,14 @@ async function writeContainerLog(
 ): Promise<void> {
   const backend = await context.deps.backend();
   const { slot = null, follow = false, tail = null } = options;
-  for await (const { stream, data } of backend.logs(settings, { project, slot, follow, tail, signal })) {
-    await writer.write(stream, data);
-    if (signal.aborted) return;
+  try {
+    for await (const { stream, data } of backend.logs(settings, { project, slot, follow, tail, signal })) {
+      await writer.write(stream, data);
+      if (signal.aborted) return;
+    }
+  } catch (error) {
+    if (!(error instanceof PointsmanError) || error.code !== 'NotRunning') throw error;
+    throw (await unknownProject(settings.stateDir, project, context.io.clock)) ?? error;
   }
 }
 
@@ -116,6 +123,10 @@ async function writeBuildLog(
 ): Promise<void> {
   const { follow = false } = options;
   const folder = join(settings.stateDir, 'logs', project);
+  if (!existsSync(folder)) {
+    const unknown = await unknownProject(settings.stateDir, project, io.clock);
+    if (unknown !== null) throw unknown;
+  }
   let isEmpty = true;
   for await (const { deployment, data } of readBuildLog(folder, { follow, clock: io.clock, signal })) {
     if (deployment !== null) io.stderr.write(`deployment ${deployment}\n`);

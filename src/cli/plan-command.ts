@@ -1,6 +1,8 @@
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { PointsmanError, messageOf } from '../errors.js';
 import { createLogger } from '../log.js';
 import type { PlanOptions, PlanReport, PlannedProject } from './backend.js';
 import { examples, settingsFor } from './context.js';
@@ -31,7 +33,10 @@ export function addPlanCommand(program: Command, context: CliContext): void {
         'commit',
       ),
     )
-    .option('--commit <commit>', 'the config repository at this commit instead of its newest')
+    .option(
+      '--commit <commit>',
+      'the config repository at this commit instead of its newest (a short hash for one that is known here)',
+    )
     .option('--exit-code', 'end with 1 when changes are pending')
     .option('--json', 'print the plan as JSON')
     .addHelpText(
@@ -49,6 +54,7 @@ export function addPlanCommand(program: Command, context: CliContext): void {
 
 async function plan(context: CliContext, command: Command, options: PlanCommandOptions): Promise<number> {
   const { io } = context;
+  const from = await placeOf(options, io.cwd);
   const settings = await settingsFor(context, command);
   const backend = await context.deps.backend();
   // What is worth a warning belongs beside the plan, not into it.
@@ -58,7 +64,7 @@ async function plan(context: CliContext, command: Command, options: PlanCommandO
     colour: false,
     output: io.stderr,
   });
-  const report = await backend.plan(settings, { from: placeOf(options, io.cwd), log, signal: io.interrupt });
+  const report = await backend.plan(settings, { from, log, signal: io.interrupt });
   if (options.json === true) await printJson(io, report);
   else await print(io, renderPlan(report, coloursFor(io.stdout, io.env)));
   const isPending = report.removals.length > 0 || report.projects.some(({ steps }) => steps.length > 0);
@@ -66,9 +72,17 @@ async function plan(context: CliContext, command: Command, options: PlanCommandO
   return options.exitCode === true && isPending ? exitCodes.no : exitCodes.done;
 }
 
-function placeOf({ dir, commit }: PlanCommandOptions, cwd: string): PlanOptions['from'] {
-  if (dir !== undefined) return { kind: 'folder', folder: resolve(cwd, dir) };
-  return commit === undefined ? { kind: 'tip' } : { kind: 'commit', commit };
+/** @throws PointsmanError Usage when `--dir` names no folder */
+async function placeOf({ dir, commit }: PlanCommandOptions, cwd: string): Promise<PlanOptions['from']> {
+  if (dir === undefined) return commit === undefined ? { kind: 'tip' } : { kind: 'commit', commit };
+  const folder = resolve(cwd, dir);
+  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === 'ENOENT' ? 'is not there' : `cannot be read: ${messageOf(error)}`;
+    throw new PointsmanError('Usage', `--dir ${folder} ${why}; name the folder of the manifests`);
+  });
+  if (!found.isDirectory())
+    throw new PointsmanError('Usage', `--dir ${folder} is not a folder; name the folder of the manifests`);
+  return { kind: 'folder', folder };
 }
 
 export function renderPlan(report: PlanReport, colours: Colours): string {

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { PointsmanError, isAbort, messageOf, redact } from '../errors.js';
+import { PointsmanError, isAbort, messageOf, redact, withMend } from '../errors.js';
 import type { ErrorCode } from '../errors.js';
 import type { CliContext, CliDeps } from './context.js';
 import { addDoctorCommand } from './doctor-command.js';
@@ -105,13 +105,5 @@ function describe(error: unknown): string {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (!(error instanceof Error)) return messageOf(error);
   if (code === undefined || syscall === undefined) return redact(error.stack ?? error.message);
-  const mend = mends[code];
-  return mend === undefined ? messageOf(error) : `${messageOf(error)}; ${mend}`;
+  return withMend(error);
 }
-
-const mends: Readonly<Record<string, string>> = {
-  EACCES: "run this as the controller's user, root as a rule",
-  EPERM: "run this as the controller's user, root as a rule",
-  EROFS: 'make the file system writable, or name another stateDir',
-  ENOSPC: 'free space on that disk',
-};

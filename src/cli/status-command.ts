@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { PointsmanError } from '../errors.js';
+import { sendControl } from '../record/control.js';
 import { readStatus } from '../record/status-file.js';
 import type { StatusReading } from '../record/status-file.js';
 import type { ProjectStatus, Status } from '../record/status.generated.js';
@@ -7,11 +8,15 @@ import { examples, settingsFor } from './context.js';
 import type { CliContext } from './context.js';
 import { exitCodes, print, printJson } from './io.js';
 import type { CliIo } from './io.js';
+import { noSuchProject } from './known-project.js';
 import { statusChanges } from './status-changes.js';
 import { renderProject } from './status-detail.js';
-import { renderStatus, staleness, statusLine } from './status-table.js';
+import { renderStatus, sourceTrouble, staleness, statusLine } from './status-table.js';
 import type { StatusView } from './status-table.js';
-import { coloursFor, formatTime, widthOf } from './terminal.js';
+import { coloursFor, formatAge, formatTime, oneLine, widthOf } from './terminal.js';
+
+/** A controller that hangs must not keep anybody from what its status file says. */
+const healthWithinMs = 2_000;
 
 interface StatusOptions {
   readonly watch?: boolean;
@@ -24,7 +29,8 @@ export function addStatusCommand(program: Command, context: CliContext): void {
     .summary('what is live, what is on its way, what is wrong')
     .description(
       'Reads the status file that the controller keeps; it needs no running controller. A status older than 30 s is stale. ' +
-        'Exit code 1 when there is none, when it is stale, or when a project that is shown has failed or is invalid.',
+        'A controller that runs and cannot write it says so on stderr. ' +
+        'Exit code 1 then, when there is none, when it is stale, or when a project that is shown has failed or is invalid.',
     )
     .argument('[project]', 'tell everything about this one')
     .option('-w, --watch', 'show every change until interrupted')
@@ -57,12 +63,33 @@ async function showStatus(
   options: StatusOptions,
 ): Promise<number> {
   const reading = await readStatus(stateDir, io.clock);
-  if (reading.kind !== 'status') throw new PointsmanError('NotRunning', reading.message);
+  const fault = await writingFault(io, stateDir);
+  if (reading.kind !== 'status') throw new PointsmanError('NotRunning', fault ?? reading.message);
+  if (fault !== null) {
+    const { red } = coloursFor(io.stderr, io.env);
+    await print(
+      io,
+      `${red(`${oneLine(fault)}; what is shown is ${formatAge(reading.ageMs)} old`)}\n`,
+      io.stderr,
+    );
+  }
   const status = only(reading.status, project);
   if (options.json === true) await printJson(io, status);
   else await print(io, render(io, reading, project));
   const isBad = Object.values(status.projects).some(({ state }) => state === 'failed' || state === 'invalid');
-  return reading.isStale || isBad ? exitCodes.no : exitCodes.done;
+  return reading.isStale || isBad || fault !== null ? exitCodes.no : exitCodes.done;
+}
+
+/** Why the running controller cannot write its status; null when it can, and when none answers. */
+async function writingFault(io: CliIo, stateDir: string): Promise<string | null> {
+  const options = { signal: io.interrupt, timeoutMs: healthWithinMs };
+  try {
+    const { ok, message } = await sendControl(stateDir, { kind: 'health' }, options);
+    return ok ? null : message;
+  } catch (error) {
+    if (error instanceof PointsmanError && error.code === 'NotRunning') return null;
+    throw error;
+  }
 }
 
 type Found = Extract<StatusReading, { kind: 'status' }>;
@@ -90,14 +117,13 @@ function only(status: Status, project: string | null): Status {
 function projectOf(status: Status, project: string): ProjectStatus {
   const found = Object.hasOwn(status.projects, project) ? status.projects[project] : undefined;
   if (found !== undefined) return found;
-  const known = Object.keys(status.projects).sort().join(', ');
-  throw new PointsmanError(
-    'ManifestInvalid',
-    `there is no project "${project}"; there ${known === '' ? 'are none' : `are ${known}`}`,
-  );
+  throw noSuchProject(project, Object.keys(status.projects));
 }
 
-/** Until interrupted. On a terminal the screen is redrawn, elsewhere each change is a line. */
+/**
+ * Until interrupted. On a terminal the screen is redrawn, elsewhere each change is a line. A project may
+ * go and come back; one that was never there is a mistyped name, unless no manifest has been read yet.
+ */
 async function watchStatus(
   io: CliIo,
   stateDir: string,
@@ -111,7 +137,12 @@ async function watchStatus(
       : io.stdout.isTTY === true
         ? screen(io, project)
         : changedLines(io, project);
+  let wasThere = project === null;
   for await (const reading of statusChanges(stateDir, io.clock, signal)) {
+    if (!wasThere && reading.kind === 'status' && reading.status.source.commit !== null) {
+      only(reading.status, project);
+      wasThere = true;
+    }
     if (!signal.aborted) await show(reading);
   }
   if (io.interrupt.aborted) throw io.interrupt.reason;
@@ -150,6 +181,12 @@ function jsonLines(io: CliIo, project: string | null): Show {
   };
 }
 
+/** A line while nobody can tell whether there is such a project; else empty. */
+function notYet({ source, projects }: Status, project: string | null): string {
+  if (project === null || source.commit !== null || Object.hasOwn(projects, project)) return '';
+  return `there is no project "${project}" yet: the config repository has not been read`;
+}
+
 function changedLines(io: CliIo, project: string | null): Show {
   const last = new Map<string, string>();
   const say = async (key: string, line: string): Promise<void> => {
@@ -160,15 +197,12 @@ function changedLines(io: CliIo, project: string | null): Show {
   return async (reading) => {
     if (reading.kind !== 'status') return say('', reading.message);
     const { status, isStale } = reading;
-    // The words of the full line change with its age: told once.
-    await say(
-      '',
-      isStale
-        ? 'the status is stale: the controller does not run, or hangs'
-        : status.controller.state === 'stopped'
-          ? staleness(viewOf(io, { ...reading, ageMs: 0 })).trim()
-          : '',
-    );
+    // The words of the full lines change with their age: told once.
+    const view = { ...viewOf(io, reading), ageMs: 0, now: null };
+    const trouble = isStale
+      ? 'the status is stale: the controller does not run, or hangs'
+      : [staleness(view), sourceTrouble(view), notYet(status, project)].find((line) => line !== '');
+    await say('', (trouble ?? '').trim());
     for (const name of Object.keys(status.projects).sort()) {
       if (project === null || project === name)
         await say(name, statusLine(name, status.projects[name] as ProjectStatus));

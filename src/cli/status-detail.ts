@@ -1,5 +1,5 @@
 import type { ProjectStatus } from '../record/status.generated.js';
-import { paintState, staleness } from './status-table.js';
+import { paintState, sourceTrouble, staleness } from './status-table.js';
 import type { StatusView } from './status-table.js';
 import { ageOf, formatAge, formatDuration, formatTime, oneLine, shortHash } from './terminal.js';
 
@@ -25,7 +25,7 @@ export function renderProject(name: string, project: ProjectStatus, view: Status
     ...lastLines(project),
   ];
   const text = lines.map(([label, value]) => `${colours.dim(label.padEnd(9))}  ${value}\n`).join('');
-  return [staleness(view), text].filter((part) => part !== '').join('\n');
+  return [staleness(view), sourceTrouble(view), text].filter((part) => part !== '').join('\n');
 }
 
 function reasonLines({ reason, message, attempts, nextRetryAt }: ProjectStatus, now: number): Line[] {

@@ -1,7 +1,7 @@
 import type { ProjectStatus, Status } from '../record/status.generated.js';
 import { renderTable } from './table.js';
 import type { Column } from './table.js';
-import { ageOf, formatAge, oneLine, shortHash } from './terminal.js';
+import { ageOf, formatAge, formatTime, oneLine, shortHash } from './terminal.js';
 import type { Colours } from './terminal.js';
 
 export interface StatusView {
@@ -16,6 +16,9 @@ export interface StatusView {
   readonly colours: Colours;
 }
 
+/** A running controller writes every 10 s at the latest: after this one is late, though not stale yet. */
+const lateAfterMs = 15_000;
+
 export type ProjectState = ProjectStatus['state'];
 const states = [
   'live',
@@ -28,15 +31,14 @@ const states = [
 
 /** All projects as a table, what a person has to mend, and a summary. */
 export function renderStatus(view: StatusView): string {
-  const { status, colours } = view;
-  const parts = [staleness(view), components(view), projectTable(view), problems(view), summary(view)];
-  if (status.source.error !== null) {
-    parts.splice(
-      1,
-      0,
-      colours.yellow(`the config repository cannot be read: ${oneLine(status.source.error)}\n`),
-    );
-  }
+  const parts = [
+    staleness(view),
+    sourceTrouble(view),
+    components(view),
+    projectTable(view),
+    problems(view),
+    summary(view),
+  ];
   return parts.filter((part) => part !== '').join('\n');
 }
 
@@ -57,16 +59,39 @@ export function paintState(colours: Colours, state: ProjectState): (text: string
 }
 
 /** A line for a status that says nothing about now; empty for a fresh one. */
-export function staleness({ status, ageMs, isStale, colours }: StatusView): string {
+export function staleness({
+  status,
+  ageMs,
+  isStale,
+  colours,
+}: Pick<StatusView, 'status' | 'ageMs' | 'isStale' | 'colours'>): string {
   if (status.controller.state === 'stopped') {
     return colours.yellow(
       `${isStale ? 'stale: ' : ''}the controller stopped ${formatAge(ageMs)} ago; what follows is how it left things\n`,
     );
   }
-  if (!isStale) return '';
+  if (ageMs <= lateAfterMs) return '';
   const mend = 'see its log, or start it with "pointsman run"';
   return colours.red(
-    `stale: written ${formatAge(ageMs)} ago, and a running controller writes every 10 s; ${mend}\n`,
+    `${isStale ? 'stale: ' : ''}written ${formatAge(ageMs)} ago, and a running controller writes every 10 s; ${mend}\n`,
+  );
+}
+
+/**
+ * A line for manifests that may be old because the config repository cannot be read; else empty. `now`
+ * null: without its age.
+ */
+export function sourceTrouble({
+  status: { source, controller },
+  now,
+  colours,
+}: Pick<StatusView, 'status' | 'colours'> & { readonly now: number | null }): string {
+  if (source.error === null) return '';
+  const since = source.lastSuccessAt ?? controller.startedAt;
+  const age = now === null ? '' : ` (${ageOf(since, now)})`;
+  const counts = source.commit === null ? '' : `; what follows goes by commit ${shortHash(source.commit)}`;
+  return colours.yellow(
+    `the config repository cannot be read since ${formatTime(since)}${age}: ${oneLine(source.error)}${counts}\n`,
   );
 }
 

@@ -1,10 +1,11 @@
 import type { Stats } from 'node:fs';
 import { lstat, readdir, stat } from 'node:fs/promises';
-import { join, normalize, resolve } from 'node:path';
+import { basename, join, normalize, resolve } from 'node:path';
 import { messageOf } from '../errors.js';
 import { readBounded } from '../files.js';
 import { assembleDesired } from '../manifest/assemble.js';
 import { largestFileBytes } from '../manifest/guard.js';
+import { isManifestName, isSearched } from '../manifest/manifest-files.js';
 import { type ParsedFile, parseManifests, unreadableFile } from '../manifest/parse.js';
 import { compareText, sortProblems } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
@@ -20,8 +21,8 @@ export interface Validation {
 const mostFiles = 100_000;
 
 /**
- * Checks manifests on disk as the controller would: files, and `.yaml` and `.yml` below folders. Without
- * paths, those of `projects/` when it is there, else of the current folder. Domains of projects without
+ * Checks manifests on disk as the controller would: files, and `.yaml` and `.yml` below folders, but for
+ * hidden ones in them. Without paths, those of `projects/` when it is there, else of the current folder. Domains of projects without
  * `route.domains` are those of the default `nginx.baseDomain`. Relative paths start at `cwd`; problems
  * name files as they were given.
  */
@@ -62,7 +63,8 @@ async function* parsedBelow(cwd: string, path: string, isNamed: boolean): AsyncG
   try {
     stats = await (isNamed ? stat(place) : lstat(place));
     if (stats.isDirectory()) {
-      const names = (await readdir(place)).filter((name) => name !== '.git').sort(compareText);
+      if (!isNamed && !isSearched(basename(place))) return;
+      const names = (await readdir(place)).sort(compareText);
       for (const name of names) yield* parsedBelow(cwd, join(path, name), false);
       return;
     }
@@ -70,7 +72,7 @@ async function* parsedBelow(cwd: string, path: string, isNamed: boolean): AsyncG
     yield unreadableFile(path, unreadable(error));
     return;
   }
-  if (!isNamed && !/\.ya?ml$/.test(path)) return;
+  if (!isNamed && !isManifestName(path)) return;
   yield await parsedFile(path, place, stats, isNamed);
 }
 

@@ -105,6 +105,7 @@ export interface DeclaredProject {
  * A project name stands in at most one of `projects` and `invalid`.
  */
 export interface DesiredState {
+  /** Empty for a folder that is not committed. */
   readonly commit: string;
   readonly projects: ReadonlyMap<string, DeclaredProject>;
   /** Names that a document claims which cannot be used (schema, duplicate …): these keep running as they are. */

@@ -1,6 +1,7 @@
 /** Which projects may go, and why the others may not. */
 export interface RemovalsInput {
-  readonly configCommit: string;
+  /** Null for a folder that is not committed yet. */
+  readonly configCommit: string | null;
   /** Projects that are there: containers or site files of ours. */
   readonly existing: readonly string[];
   /** Names that a manifest claims, usable or not. */
@@ -25,7 +26,10 @@ export function planRemovals(input: RemovalsInput): Removals {
 }
 
 function reasonToHold(input: RemovalsInput, gone: readonly string[]): string | null {
-  const release = `to remove them: pointsman prune --confirm ${input.configCommit}`;
+  const release =
+    input.configCommit === null
+      ? 'once committed they are held back; to remove them then: pointsman prune --confirm COMMIT, with the hash of that commit'
+      : `to remove them: pointsman prune --confirm ${input.configCommit}`;
   const names = gone.slice(0, 5).join(', ') + (gone.length > 5 ? ` and ${gone.length - 5} more` : '');
   if (input.heldBecause !== null) return `removal of ${names} is held back: ${input.heldBecause}; ${release}`;
   const share = gone.length / input.existing.length;

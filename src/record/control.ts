@@ -2,6 +2,7 @@
  * How commands reach the running controller: HTTP over `<stateDir>/control.sock` (0600).
  *
  *   POST /sync  {}                  POST /retry {"project":"shop"}      POST /prune {"commit":"1f2e…"}
+ *   POST /health {}
  *
  * Answers are `{"ok":true,"message":"…"}`: 200 when done, 409 when the answer is no.
  */
@@ -16,6 +17,7 @@ import { listen } from './listen.js';
 
 export type ControlRequest =
   | { readonly kind: 'sync' }
+  | { readonly kind: 'health' }
   | { readonly kind: 'retry'; readonly project: string }
   /** `commit` as a person typed it: 7 to 64 hex digits, lower case. */
   | { readonly kind: 'prune'; readonly commit: string };
@@ -30,6 +32,8 @@ export interface ControlReply {
 /** Each should answer soon: it sets work going, it does not wait for its end. */
 export interface ControlHandlers {
   sync(): Promise<ControlReply>;
+  /** Whether it can write its state: what the status file cannot tell when it is not so. */
+  health(): Promise<ControlReply>;
   retry(project: string): Promise<ControlReply>;
   prune(commit: string): Promise<ControlReply>;
 }
@@ -137,6 +141,8 @@ function handle(asked: ControlRequest, handlers: ControlHandlers): Promise<Contr
   switch (asked.kind) {
     case 'sync':
       return handlers.sync();
+    case 'health':
+      return handlers.health();
     case 'retry':
       return handlers.retry(asked.project);
     case 'prune':
@@ -159,6 +165,8 @@ function understand(url: string, body: string): ControlRequest | string {
   switch (url) {
     case '/sync':
       return { kind: 'sync' };
+    case '/health':
+      return { kind: 'health' };
     case '/retry':
       if (typeof project === 'string' && namePattern.test(project)) return { kind: 'retry', project };
       return `project ${JSON.stringify(project) ?? 'undefined'} is not the name of a project`;
@@ -166,7 +174,7 @@ function understand(url: string, body: string): ControlRequest | string {
       if (typeof commit === 'string' && commitPattern.test(commit)) return { kind: 'prune', commit };
       return `commit ${JSON.stringify(commit) ?? 'undefined'} is not a commit: 7 to 64 hex digits`;
     default:
-      return `there is no request ${url}; known are /sync, /retry and /prune`;
+      return `there is no request ${url}; known are /sync, /health, /retry and /prune`;
   }
 }
 

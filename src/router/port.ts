@@ -97,8 +97,9 @@ export interface Router {
   /** What nginx itself says is live for the project. Null: neither. @throws NginxUnavailable */
   liveSlot(project: string): Promise<Slot | null>;
   /**
-   * Resolves when every nginx worker has answered a fresh connection since the call: requests that
-   * chose their slot before it have connected by now.
+   * Resolves when every nginx worker was seen asleep in /proc since the call, or is gone: it chooses a slot
+   * and connects without sleeping between, so requests that chose before the call have connected by now.
+   * Where workers cannot be seen it waits a second.
    */
   barrier(signal: AbortSignal): Promise<void>;
   /** Established connections from nginx to `address:port`; null when they cannot be seen. */

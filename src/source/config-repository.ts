@@ -16,6 +16,7 @@ import type { MirrorStore } from './mirror-store.js';
 import { openObjects, type ObjectStore } from './object-store.js';
 import type { ConfigRepository, ConfigSnapshot } from './port.js';
 import { RefWatch } from './ref-watch.js';
+import { wholeHash } from './short-hash.js';
 
 /** What a configuration repository is made of. `P` is what one parsed file is. */
 export interface ConfigRepositoryDeps<P> {
@@ -92,7 +93,36 @@ export class GitConfigRepository<P> implements ConfigRepository {
   }
 
   async readAt(commit: string, signal: AbortSignal): Promise<DesiredState> {
-    return this.#inTurn(async () => (await this.#readCommit(commit.toLowerCase(), null, signal)).desired);
+    return this.#inTurn(async () => {
+      const whole = await wholeHash(commit.toLowerCase(), this.#mirror, this.#deps.mirrors.git, signal);
+      return (await this.#readCommit(whole, null, signal)).desired;
+    });
+  }
+
+  /**
+   * The commit at the tip of the branch, asked of the remote: no mirror is made for it.
+   * @throws PointsmanError SourceUnreachable, RefMissing, UnsupportedRepository
+   */
+  async tip(signal: AbortSignal): Promise<string> {
+    const { location } = this.#mirror;
+    const loose = location.transport === 'local' ? await looseRef(location.url, this.#ref) : null;
+    if (loose !== null) return loose;
+    const { refs } = await this.#mirror.list('branches', signal);
+    const tip = refs.get(this.#ref);
+    if (tip !== undefined) return tip;
+    const { branch } = this.#deps.settings.configRepo;
+    const { display } = location;
+    if (refs.size === 0) {
+      throw new PointsmanError(
+        'RefMissing',
+        `${display} has no branch ${branch}: it has no commit yet; commit a manifest and push it`,
+      );
+    }
+    const names = [...refs.keys()].slice(0, 5).map((name) => printable(name.replace('refs/heads/', '')));
+    throw new PointsmanError(
+      'RefMissing',
+      `${display} has no branch ${branch}, but ${names.join(', ')}; push it, or set configRepo.branch`,
+    );
   }
 
   async watch(onChange: () => void): Promise<() => Promise<void>> {
@@ -115,7 +145,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   async #advance(signal: AbortSignal): Promise<void> {
     let tip: string;
     try {
-      tip = await this.#tip(signal);
+      tip = await this.tip(signal);
     } catch (error) {
       if (!isAbort(error, signal) && this.#desired === null) await this.#restore(signal);
       throw error;
@@ -162,28 +192,6 @@ export class GitConfigRepository<P> implements ConfigRepository {
       if (!isAbort(error, signal) && this.#desired === null) await this.#restore(signal);
       throw error;
     }
-  }
-
-  async #tip(signal: AbortSignal): Promise<string> {
-    const { location } = this.#mirror;
-    const loose = location.transport === 'local' ? await looseRef(location.url, this.#ref) : null;
-    if (loose !== null) return loose;
-    const { refs } = await this.#mirror.list('branches', signal);
-    const tip = refs.get(this.#ref);
-    if (tip !== undefined) return tip;
-    const { branch } = this.#deps.settings.configRepo;
-    const { display } = location;
-    if (refs.size === 0) {
-      throw new PointsmanError(
-        'RefMissing',
-        `${display} has no branch ${branch}: it has no commit yet; commit a manifest and push it`,
-      );
-    }
-    const names = [...refs.keys()].slice(0, 5).map((name) => printable(name.replace('refs/heads/', '')));
-    throw new PointsmanError(
-      'RefMissing',
-      `${display} has no branch ${branch}, but ${names.join(', ')}; push it, or set configRepo.branch`,
-    );
   }
 
   /** After a start with the remote down: the commit that was read last, when the mirror still has it. */

@@ -1,4 +1,5 @@
 import { PointsmanError } from '../errors.js';
+import { isManifestName, isSearched } from '../manifest/manifest-files.js';
 import type { Problem } from '../manifest/project.js';
 import { nameRefusal, printable } from './entry-name.js';
 import type { ObjectStore, TreeEntry } from './object-store.js';
@@ -52,8 +53,8 @@ interface FileItem<P> {
 }
 
 /**
- * Reads the manifests below `folder` (`.` for the root) of a commit: trees and blobs that are not in
- * `cache`, and nothing else. The new cache holds what this commit needs, and no more.
+ * Reads the manifests below `folder` (`.` for the root) of a commit, hidden folders left out: trees and
+ * blobs that are not in `cache`, and nothing else. The new cache holds what this commit needs, and no more.
  * @throws PointsmanError SourceCorrupt when an object cannot be read, UnsupportedRepository when there is too much
  */
 export async function readManifestTree<P>(
@@ -156,17 +157,17 @@ class TreeWalk<P> {
     const seen = countNames(entries);
     for (const { mode, name, oid: child } of entries) {
       const isFolder = mode === '040000';
-      if (!isFolder && !/\.ya?ml$/.test(name)) continue;
+      if (!isFolder && !isManifestName(name)) continue;
       const file = path === '' ? printable(name) : `${path}/${printable(name)}`;
       const refusal = nameRefusal(name, seen.get(name) ?? 0);
       const was = old.get(name);
       if (refusal !== null) items.push({ kind: 'problem', problem: problem(file, refusal) });
-      else if (isFolder) {
+      else if (!isFolder)
+        items.push(was?.kind === 'file' && was.oid === child ? was : this.#file(mode, name, file, child));
+      else if (isSearched(name)) {
         const inside = was?.kind === 'folder' ? was.folder : null;
         const folder = await this.#descend(child, file, depth + 1, inside);
         items.push({ kind: 'folder', name, folder });
-      } else {
-        items.push(was?.kind === 'file' && was.oid === child ? was : this.#file(mode, name, file, child));
       }
     }
     return { oid, count: this.#entries - before, items };

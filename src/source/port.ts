@@ -16,7 +16,7 @@ export interface ConfigRepository {
    * abort: a failure is in `error` and the last good state stays.
    */
   sync(signal: AbortSignal): Promise<ConfigSnapshot>;
-  /** The state at any commit that the remote gives out, for `plan --commit`. */
+  /** The state at any commit that the remote gives out, for `plan --commit`. A short hash will do for a commit that is known here. */
   readAt(commit: string, signal: AbortSignal): Promise<DesiredState>;
   /** Calls `onChange` when a ref of a local repository moves; does nothing for a remote one. */
   watch(onChange: () => void): Promise<() => Promise<void>>;

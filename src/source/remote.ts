@@ -194,7 +194,7 @@ export class Remote {
     if (/^[0-9a-f]{40}$/.test(commit)) return;
     throw new PointsmanError(
       'CommitMissing',
-      `${JSON.stringify(commit)} is not a full commit hash; write all 40 hex digits`,
+      `${JSON.stringify(commit)} is not a commit hash; write its 40 hex digits`,
     );
   }
 

@@ -14,6 +14,7 @@ async function controller(reply: ControlReply): Promise<{ stateDir: string; aske
     };
   const server = await serveControl(stateDir, {
     sync: note('sync'),
+    health: note('health'),
     retry: note('retry'),
     prune: note('prune'),
   });
@@ -58,7 +59,7 @@ it('stops waiting for a controller that hangs when it is interrupted', async () 
     heard();
     return new Promise(() => undefined);
   };
-  const server = await serveControl(stateDir, { sync: hang, retry: hang, prune: hang });
+  const server = await serveControl(stateDir, { sync: hang, health: hang, retry: hang, prune: hang });
   onTestFinished(() => server.close());
   const running = startCli(['sync'], { stateDir });
   await asked;

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { openJournal } from '../../src/record/journal.js';
 import type { JournalEntry, JournalRecord } from '../../src/record/port.js';
 import { collectingLog, deployment, switched, tickingClock } from '../record/fixtures.js';
+import { fullStatus, writeWholeStatus } from '../record/status-fixture.js';
 import { cli, temporaryFolder } from './cli.js';
 
 const revision = '7d01aa55c0de';
@@ -128,6 +129,28 @@ it('says when there is none', async () => {
     err: '',
   });
   expect((await cli(['history', '--json'], { stateDir: await temporaryFolder() })).out).toBe('[]\n');
+});
+
+it('ends with 1 for a project that neither status nor journal knows', async () => {
+  const stateDir = await folderWith(story);
+  const none = { code: 1, out: '', err: 'error: there is no project "nope"; there are shop\n' };
+  expect(await cli(['history', 'nope'], { stateDir })).toEqual(none);
+  expect(await cli(['history', 'nope', '--json'], { stateDir })).toEqual(none);
+  await writeWholeStatus(stateDir, fullStatus);
+  expect(await cli(['history', 'nope'], { stateDir })).toEqual({
+    ...none,
+    err: 'error: there is no project "nope"; there are api, shop, web\n',
+  });
+  expect(await cli(['history', 'web'], { stateDir })).toEqual({ code: 0, out: 'no history\n', err: '' });
+  const empty = await cli(['history', 'nope'], { stateDir: await temporaryFolder() });
+  expect(empty).toMatchObject({ code: 1, out: '' });
+  expect(empty.err).toContain('nothing is known of a project "nope": there is no ');
+});
+
+it('still tells of a project that is gone', async () => {
+  const { code, out } = await cli(['history', 'api'], { stateDir: await folderWith(story) });
+  expect(code).toBe(0);
+  expect(out).toContain('npm ci ended with 1');
 });
 
 it('lets no message move the cursor', async () => {

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ContainerLogOptions } from '../../src/cli/backend.js';
 import type { LogChunk } from '../../src/runtime/port.js';
+import { fullStatus, writeWholeStatus } from '../record/status-fixture.js';
+import { PointsmanError } from '../../src/errors.js';
 import { cli, startCli, temporaryFolder } from './cli.js';
 
 const chunk = (stream: 'stdout' | 'stderr', text: string | Buffer): LogChunk => ({
@@ -122,10 +124,43 @@ describe('of a build', () => {
 
   it('that never was end with 1', async () => {
     const { stateDir } = await built();
+    await writeWholeStatus(stateDir, fullStatus);
     expect(await cli(['logs', 'api', '--build'], { stateDir })).toMatchObject({
       code: 1,
       out: '',
       err: expect.stringContaining('api has no deployment log') as string,
+    });
+  });
+});
+
+describe('of a project that is not there', () => {
+  const backend = {
+     
+    async *logs(_settings: unknown, { project }: ContainerLogOptions): AsyncGenerator<LogChunk> {
+      throw new PointsmanError('NotRunning', `${project}: nothing is live`);
+    },
+  };
+
+  it.each([[[]], [['-f']], [['--build']], [['--build', '-f']]])(
+    'end with 1 and name those that are, with %j',
+    async (options) => {
+      const stateDir = await temporaryFolder();
+      await writeWholeStatus(stateDir, fullStatus);
+      expect(await cli(['logs', 'nope', ...options], { stateDir, backend })).toEqual({
+        code: 1,
+        out: '',
+        err: 'error: there is no project "nope"; there are api, shop, web\n',
+      });
+    },
+  );
+
+  it('are not mistaken for those of one where nothing is live', async () => {
+    const stateDir = await temporaryFolder();
+    await writeWholeStatus(stateDir, fullStatus);
+    expect(await cli(['logs', 'web'], { stateDir, backend })).toEqual({
+      code: 1,
+      out: '',
+      err: 'error: web: nothing is live\n',
     });
   });
 });

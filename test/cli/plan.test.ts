@@ -1,6 +1,8 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { PlanOptions, PlanReport } from '../../src/cli/backend.js';
-import { cli } from './cli.js';
+import { cli, temporaryFolder } from './cli.js';
 
 const nothing: PlanReport = {
   commit: '4f5e6d7c8b9a',
@@ -97,12 +99,29 @@ it('reads the manifests where it is told to', async () => {
   const { asked, backend } = planning(nothing);
   await cli(['plan'], { backend });
   await cli(['plan', '--commit', 'abcdef0'], { backend });
-  await cli(['plan', '--dir', 'there'], { backend, cwd: '/somewhere' });
+  const cwd = await temporaryFolder();
+  await mkdir(join(cwd, 'there'));
+  await cli(['plan', '--dir', 'there'], { backend, cwd });
   expect(asked).toEqual([
     { kind: 'tip' },
     { kind: 'commit', commit: 'abcdef0' },
-    { kind: 'folder', folder: '/somewhere/there' },
+    { kind: 'folder', folder: join(cwd, 'there') },
   ]);
+});
+
+it('names the folder that is not there, and plans nothing', async () => {
+  const { asked, backend } = planning(nothing);
+  const cwd = await temporaryFolder();
+  await writeFile(join(cwd, 'shop.yaml'), '');
+  const missing = `error: --dir ${cwd}/none is not there; name the folder of the manifests\n`;
+  expect(await cli(['plan', '--dir', 'none'], { backend, cwd })).toEqual({ code: 2, out: '', err: missing });
+  const file = `error: --dir ${cwd}/shop.yaml is not a folder; name the folder of the manifests\n`;
+  expect(await cli(['plan', '--dir', 'shop.yaml'], { backend, cwd })).toEqual({
+    code: 2,
+    out: '',
+    err: file,
+  });
+  expect(asked).toEqual([]);
 });
 
 it('prints the report as JSON', async () => {

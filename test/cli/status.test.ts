@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { serveControl } from '../../src/record/control.js';
+import type { ControlReply } from '../../src/record/control.js';
 import type { Status } from '../../src/record/status.generated.js';
 import { api, bareStatus, fullStatus, shop, web, writeWholeStatus } from '../record/status-fixture.js';
 import { cli, plain, startCli, temporaryFolder } from './cli.js';
@@ -17,6 +19,13 @@ async function folderWith(status: Status): Promise<string> {
 
 async function statusOf(status: Status, argv: readonly string[] = [], more: CliOptions = {}) {
   return cli(['status', ...argv], { stateDir: await folderWith(status), now: written + 2_000, ...more });
+}
+
+/** As a person of this machine's zone reads it. */
+function zoned(time: string): string {
+  const date = new Date(time);
+  const two = (value: number) => String(value).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
 const onlyShop: Status = {
@@ -79,7 +88,7 @@ PROBLEMS
   it('says when there are no projects, and what cannot be read', async () => {
     const { out, code } = await statusOf(bareStatus);
     expect(out).toBe(
-      'the config repository cannot be read: refused\n\nno projects\n\n0 projects (main at -, 2s ago)\n',
+      `the config repository cannot be read since ${zoned(bareStatus.controller.startedAt)} (1h): refused\n\nno projects\n\n0 projects (main at -, 2s ago)\n`,
     );
     expect(code).toBe(0);
   });
@@ -112,6 +121,33 @@ describe('a status that says nothing about now', () => {
     });
   });
 
+  it('says when it is late, before it is stale', async () => {
+    expect(await statusOf(onlyShop, [], { now: written + 12_000 })).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^PROJECT/) as string,
+    });
+    expect(await statusOf(onlyShop, [], { now: written + 20_000 })).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^written 20s ago, and a running controller writes every 10 s/) as string,
+    });
+  });
+
+  it.each([[[]], [['shop']]])(
+    'begins with since when the config repository cannot be read, for %j',
+    async (argv) => {
+      const source = {
+        ...fullStatus.source,
+        lastSuccessAt: '2026-11-20T09:40:00.000Z',
+        error: 'refused\u001b[2J',
+      };
+      const { code, out } = await statusOf({ ...onlyShop, source }, argv);
+      expect(code).toBe(0);
+      expect(out.split('\n')[0]).toBe(
+        `the config repository cannot be read since ${zoned(source.lastSuccessAt)} (20m): refused; what follows goes by commit 4f5e6d7c`,
+      );
+    },
+  );
+
   it('that is missing or damaged ends with 1, with the mend on stderr', async () => {
     const stateDir = await temporaryFolder();
     expect(await cli(['status'], { stateDir })).toMatchObject({
@@ -128,23 +164,52 @@ describe('a status that says nothing about now', () => {
   });
 });
 
+describe('a controller that cannot write its status', () => {
+  const message = 'the controller cannot write its status: EROFS: read-only file system; make it writable';
+
+  async function served(stateDir: string, reply: ControlReply): Promise<string> {
+    const answer = (): Promise<ControlReply> => Promise.resolve(reply);
+    const server = await serveControl(stateDir, {
+      sync: answer,
+      health: answer,
+      retry: answer,
+      prune: answer,
+    });
+    onTestFinished(() => server.close());
+    return stateDir;
+  }
+
+  it.each([[[]], [['--json']], [['shop']]])('says why with %j, and ends with 1', async (argv) => {
+    const stateDir = await served(await folderWith(onlyShop), { ok: false, message });
+    const { code, out, err } = await cli(['status', ...argv], { stateDir, now: written + 2_000 });
+    expect(code).toBe(1);
+    expect(err).toBe(`${message}; what is shown is 2s old\n`);
+    expect(out).toContain('http://shop.example.com/');
+  });
+
+  it('says why when there is no status at all', async () => {
+    const stateDir = await served(await temporaryFolder(), { ok: false, message });
+    expect(await cli(['status'], { stateDir })).toEqual({ code: 1, out: '', err: `error: ${message}\n` });
+  });
+
+  it('changes nothing where it can', async () => {
+    const stateDir = await served(await folderWith(onlyShop), { ok: true, message: 'status is written' });
+    expect(await cli(['status'], { stateDir, now: written + 2_000 })).toMatchObject({ code: 0, err: '' });
+  });
+});
+
 describe('one project', () => {
   it('is told with everything: live, previous, last deployment', async () => {
     const { out } = await statusOf(fullStatus, ['shop']);
-    const zone = (time: string) => {
-      const date = new Date(time);
-      const two = (value: number) => String(value).padStart(2, '0');
-      return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-    };
     expect(out).toBe(`project    shop
 state      live
 url        http://shop.example.com/
 desired    revision 7d01aa55, config 4f5e6d7c, source 0a1b2c3d
 live       blue, revision 7d01aa55, source 0a1b2c3d
-           since ${zone('2026-11-20T09:55:00.000Z')} (5m)
+           since ${zoned('2026-11-20T09:55:00.000Z')} (5m)
            10.213.0.2:3000, container c0ffee, image 1111
 previous   green, revision aa00bb11, warm, kept for 4m
-last       active ${zone('2026-11-20T09:55:10.000Z')} after 20.0s (deployment d-1)
+last       active ${zoned('2026-11-20T09:55:10.000Z')} after 20.0s (deployment d-1)
            fetching 120ms, building 4.1s, probing 900ms
 `);
   });
@@ -253,6 +318,41 @@ describe('--watch', () => {
         .split('\n')
         .map((line) => Object.keys((JSON.parse(line) as Status).projects).length),
     ).toEqual([1, 3]);
+  });
+
+  it.each([{}, { columns: 100 }])('ends for a project that is not there, with %j', async (terminal) => {
+    const stateDir = await folderWith(fullStatus);
+    expect(await cli(['status', 'nope', '--watch'], { stateDir, now: written, ...terminal })).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('there is no project "nope"; there are api, shop, web\n') as string,
+    });
+  });
+
+  it('goes on while nobody can tell whether there is such a project, and when it goes', async () => {
+    const source = { ...bareStatus.source, error: null };
+    const stateDir = await folderWith({ ...bareStatus, source });
+    const running = startCli(['status', 'shop', '--watch'], { stateDir, now: written + 2_000 });
+    await running.untilOut('there is no project "shop" yet: the config repository has not been read\n');
+    await writeWholeStatus(stateDir, onlyShop);
+    await running.untilOut('shop live');
+    await writeWholeStatus(stateDir, { ...fullStatus, projects: { api } });
+    await running.untilOut('shop is gone\n');
+    running.interrupt('SIGINT');
+    expect(await running.exitCode).toBe(130);
+  });
+
+  it('says once since when the config repository cannot be read', async () => {
+    const stateDir = await folderWith(onlyShop);
+    const running = startCli(['status', '--watch'], { stateDir, now: written + 2_000 });
+    await running.untilOut('shop live');
+    const source = { ...fullStatus.source, error: 'refused' };
+    await writeWholeStatus(stateDir, { ...onlyShop, source });
+    await running.untilOut(
+      `the config repository cannot be read since ${zoned(source.lastSuccessAt!)}: refused`,
+    );
+    running.interrupt('SIGINT');
+    expect(await running.exitCode).toBe(130);
   });
 
   it('begins before there is a controller, and ends when nobody reads any more', async () => {

@@ -29,10 +29,17 @@ describe('validatePaths', () => {
     expect(await validatePaths([], folder)).toEqual({ problems: [], projects: 2 });
   });
 
-  it('checks the current folder without projects/, but not its .git', async () => {
+  it('checks the current folder without projects/, but not its hidden folders', async () => {
     write('shop.yaml', manifest());
-    write('.git/config.yaml', 'wrong: [');
+    for (const name of ['.git', '.github/workflows', 'team/.idea']) write(`${name}/config.yaml`, 'wrong: [');
     expect(await validatePaths([], folder)).toEqual({ problems: [], projects: 1 });
+    expect(await validatePaths(['.'], folder)).toEqual({ problems: [], projects: 1 });
+  });
+
+  it('checks hidden files, and a hidden folder that is named', async () => {
+    write('.hidden.yaml', manifest());
+    write('.team/blog.yaml', manifest('', 'blog'));
+    expect(await validatePaths(['.', '.team'], folder)).toEqual({ problems: [], projects: 2 });
   });
 
   it('checks named files whatever their name, once each', async () => {

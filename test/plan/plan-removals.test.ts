@@ -23,6 +23,12 @@ describe('planRemovals', () => {
       /3 of 4 .* prune --confirm c0ffee/,
     ],
     [
+      'says of a folder what to do after its commit, which has no hash yet',
+      { configCommit: null, declared: new Set(['a']) },
+      ['b', 'c', 'd'],
+      /3 of 4 .*; once committed they are held back; to remove them then: pointsman prune --confirm COMMIT, with the hash of that commit$/,
+    ],
+    [
       'lets a single one go whatever its share',
       { existing: ['a', 'b'], declared: new Set(['a']), maxShare: 0.1 },
       ['b'],

@@ -18,6 +18,7 @@ function recording(): { readonly calls: unknown[]; readonly handlers: ControlHan
     };
   const handlers = {
     sync: note('sync', { ok: true, message: 'looking' }),
+    health: note('health', { ok: true, message: 'status is written' }),
     retry: note('retry', { ok: true, message: 'trying again' }),
     prune: note('prune', { ok: false, message: 'nothing is held' }),
   };
@@ -50,6 +51,10 @@ describe('a controller that runs', () => {
     const { calls, handlers } = recording();
     const stateDir = await served(handlers);
     expect(await sendControl(stateDir, { kind: 'sync' })).toEqual({ ok: true, message: 'looking' });
+    expect(await sendControl(stateDir, { kind: 'health' })).toEqual({
+      ok: true,
+      message: 'status is written',
+    });
     expect(await sendControl(stateDir, { kind: 'retry', project: 'shop' })).toEqual({
       ok: true,
       message: 'trying again',
@@ -58,7 +63,7 @@ describe('a controller that runs', () => {
       ok: false,
       message: 'nothing is held',
     });
-    expect(calls).toEqual([['sync'], ['retry', 'shop'], ['prune', 'abcdef1']]);
+    expect(calls).toEqual([['sync'], ['health'], ['retry', 'shop'], ['prune', 'abcdef1']]);
   });
 
   it('lets nobody else use its socket, and leaves none behind', async () => {
@@ -76,7 +81,7 @@ describe('a controller that runs', () => {
     ['/prune', '{"commit":"HEAD"}', 'POST', 400, '7 to 64 hex digits'],
     ['/prune', 'null', 'POST', 400, '7 to 64 hex digits'],
     ['/sync', 'no json', 'POST', 400, 'not JSON'],
-    ['/stop', '{}', 'POST', 400, 'known are /sync, /retry and /prune'],
+    ['/stop', '{}', 'POST', 400, 'known are /sync, /health, /retry and /prune'],
     ['/sync', 'x'.repeat(20_000), 'POST', 413, 'longer than'],
     ['/sync', '', 'PUT', 405, 'only POST'],
   ])('refuses %s with %s', async (path, body, method, status, why) => {

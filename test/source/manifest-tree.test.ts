@@ -70,6 +70,29 @@ describe('readManifestTree', () => {
     expect((await read(store(before), undefined, '.')).files).toContain('x.yaml=outside');
   });
 
+  it('leaves hidden folders out but for the one that is named, and reads hidden files', async () => {
+    const hiding = {
+      root: [['040000', '.deploy', 'D']],
+      D: [
+        ['040000', '.github', 'B'],
+        ['040000', 'a', 'A'],
+        ['100644', '.one.yaml', '1'],
+      ],
+      A: [
+        ['040000', '.idea', 'B'],
+        ['100644', 'two.yml', '2'],
+      ],
+      B: [['100644', 'three.yaml', '3']],
+    } as const;
+    const fixture = store(hiding);
+    expect((await read(fixture, undefined, '.deploy')).files).toEqual([
+      '.deploy/a/two.yml=2',
+      '.deploy/.one.yaml=1',
+    ]);
+    expect(fixture.reads).not.toContain('tree B');
+    expect((await read(store({ ...hiding, root: hiding.D }), undefined, '.')).files).toHaveLength(2);
+  });
+
   it('reads only what changed, and forgets what is gone', async () => {
     const first = await read(store(before));
     const after = store({

@@ -3,11 +3,15 @@ import { access, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { createScenario, type Scenario } from '../../support/scenario.js';
-import { expectSettled } from '../../support/settled.js';
+import { Invariants } from './invariants.js';
 import { account, expectAtRest } from './report.js';
 
 let scenario: Scenario;
-afterEach(() => scenario.cleanup());
+let invariants: Invariants;
+afterEach(async () => {
+  await invariants.close();
+  await scenario.cleanup();
+});
 
 async function libfaketime(): Promise<string> {
   for (const folder of await readdir('/usr/lib')) {
@@ -27,6 +31,7 @@ it('deploys with a clock ten years ahead, behind, and one that jumps', async () 
   scenario = await createScenario();
   const shop = scenario.name('shop');
   const application = await scenario.application('shop');
+  invariants = await Invariants.watch(scenario, { [shop]: application });
   await scenario.commitManifest(shop, application, { health: { bake: '200ms' } });
   const offset = join(scenario.folder, 'offset');
   const env = {
@@ -51,6 +56,7 @@ it('deploys with a clock ten years ahead, behind, and one that jumps', async () 
     const configCommit = await scenario.config.head();
     await controller.waitIdle({ configCommit, sourceCommits: { [shop]: sourceCommit } });
     await expectAtRest(scenario);
+    await invariants.look();
   };
   let faults = 0;
   for (const years of ['+3650d', '-3650d', '+0']) {
@@ -65,6 +71,5 @@ it('deploys with a clock ten years ahead, behind, and one that jumps', async () 
   const { writtenAt } = (await controller.ownStatus()) ?? { writtenAt: '' };
   expect(Math.abs(Date.parse(writtenAt) - Date.now())).toBeLessThan(60_000);
   await account('clock set off', faults, client);
-  await controller.stop();
-  await expectSettled(scenario);
+  await invariants.end(controller);
 }, 600_000);

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { createScenario, type Scenario } from '../../support/scenario.js';
-import { expectSettled } from '../../support/settled.js';
+import { Invariants } from './invariants.js';
 import { account, expectAtRest, isFull, randomNumbers, seed } from './report.js';
 
 const kills = isFull ? 100 : 8;
@@ -10,13 +10,18 @@ const kills = isFull ? 100 : 8;
 const withinMs = 2_500;
 
 let scenario: Scenario;
-afterEach(() => scenario.cleanup());
+let invariants: Invariants;
+afterEach(async () => {
+  await invariants.close();
+  await scenario.cleanup();
+});
 
 it(`loses nothing when it is killed ${kills} times in the midst of deployments (seed ${seed})`, async () => {
   const random = randomNumbers(seed);
   scenario = await createScenario();
   const shop = scenario.name('shop');
   const application = await scenario.application('shop');
+  invariants = await Invariants.watch(scenario, { [shop]: application });
   const manifest = { release: { command: ['node', 'release.mjs'] }, health: { bake: '200ms' } };
   await scenario.commitManifest(shop, application, manifest);
   let controller = scenario.start();
@@ -40,9 +45,9 @@ it(`loses nothing when it is killed ${kills} times in the midst of deployments (
     const configCommit = await scenario.config.head();
     await controller.waitIdle({ configCommit, sourceCommits: { [shop]: sourceCommit } });
     await expectAtRest(scenario);
+    await invariants.look();
     expect(await scenario.version(shop)).toBe(to);
   }
   await account('controller killed', killed, client);
-  await controller.stop();
-  await expectSettled(scenario);
+  await invariants.end(controller);
 }, 1_800_000);

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Application } from '../../support/application.js';
 import type { Controller } from '../../support/controller.js';
 import { createScenario, type Scenario } from '../../support/scenario.js';
-import { expectSettled } from '../../support/settled.js';
+import { until } from '../../support/waiting.js';
+import { Invariants } from './invariants.js';
 import { account, expectAtRest, isFull } from './report.js';
 
 const execute = promisify(execFile);
@@ -19,12 +20,14 @@ let scenario: Scenario;
 let shop: string;
 let application: Application;
 let controller: Controller;
+let invariants: Invariants;
 
 beforeEach(async () => {
   scenario = await createScenario();
   await execute('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=755', 'tmpfs', scenario.stateDir]);
   shop = scenario.name('shop');
   application = await scenario.application('shop');
+  invariants = await Invariants.watch(scenario, { [shop]: application });
   await scenario.commitManifest(shop, application, { health: { bake: '200ms' } });
   controller = scenario.start();
   await controller.waitLive(shop);
@@ -32,12 +35,24 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await scenario.stopAll();
+  await invariants.close();
   // nginx holds the mount until it is gone: taken away now, freed with its last file.
   await execute('umount', ['--lazy', scenario.stateDir]);
   await scenario.cleanup();
 });
 
 const filler = (): string => join(scenario.stateDir, 'filler');
+
+/**
+ * What `status` says of a fault: in the status itself, or, where that cannot be written, on stderr and
+ * with exit code 1. Null while it says nothing of the kind.
+ */
+async function named(fault: RegExp): Promise<'named' | null> {
+  const { code, stdout, stderr } = await scenario.pointsman('status');
+  if (stderr === '') return fault.test(stdout) ? 'named' : null;
+  expect([code, stderr]).toEqual([1, expect.stringMatching(fault)]);
+  return 'named';
+}
 
 /** Leaves room for so many pages. */
 async function fill(pages: number): Promise<void> {
@@ -57,14 +72,13 @@ it('names a full disk, serves on, and goes on by itself when there is room again
     const from = `v${version}`;
     const to = `v${(version += 1)}`;
     client.expect({ from, to });
-    const begun = controller.log.length;
     await fill(pages);
     const sourceCommit = await application.commitVersion(to);
-    const outcome = await controller.waitFor('the fault is named, or nothing was hurt', ({ status }) => {
-      if (controller.log.slice(begun).some((line) => /no space left/i.test(JSON.stringify(line))))
-        return 'named';
-      return status?.projects[shop]?.live?.sourceCommit === sourceCommit ? 'live' : null;
-    });
+    const outcome = await controller.waitFor('status names the fault, or nothing was hurt', ({ status }) =>
+      status?.projects[shop]?.live?.sourceCommit === sourceCommit
+        ? 'live'
+        : named(/no space left on device.*free/is),
+    );
     if (outcome === 'named') hurt += 1;
     await rm(filler());
     await controller.waitLive(shop, { sourceCommit });
@@ -73,11 +87,11 @@ it('names a full disk, serves on, and goes on by itself when there is room again
     const status = await controller.waitIdle({ configCommit, sourceCommits: { [shop]: sourceCommit } });
     expect(status.problems).toEqual([]);
     await expectAtRest(scenario);
+    await invariants.look();
   }
   expect(hurt).toBeGreaterThan(0);
   await account('disk full', hurt, client);
-  await controller.stop();
-  await expectSettled(scenario);
+  await invariants.end(controller);
 }, 1_200_000);
 
 /** In a view of its own, in which the state directory takes no writes. */
@@ -87,23 +101,44 @@ const readOnlyView = (folder: string): readonly string[] => [
   'sh',
 ];
 
-it('names a disk that takes no writes, leaves what serves alone, and goes on when it does', async () => {
+it('refuses to start on a disk that takes no writes, says what to do, and leaves what serves alone', async () => {
   const client = scenario.client(shop, 'v1');
   client.expect({ from: 'v1', to: 'v2' });
   await controller.stop();
   const sourceCommit = await application.commitVersion('v2');
   const hindered = scenario.start({ enter: readOnlyView(scenario.stateDir) });
-  const named = (): boolean => /read-only/i.test(hindered.errors + JSON.stringify(hindered.log));
-  await Promise.race([hindered.exited, hindered.waitFor('the fault is named', named)]);
-  expect(named()).toBe(true);
+  expect(await hindered.exited).toEqual({ code: 1, signal: null });
+  expect(hindered.errors).toMatch(/read-only file system.*make the file system writable/);
   expect(await scenario.version(shop)).toBe('v1');
-  await hindered.stop();
   controller = scenario.start();
   await controller.waitLive(shop, { sourceCommit });
   client.acknowledged('v2');
   const configCommit = await scenario.config.head();
   await controller.waitIdle({ configCommit, sourceCommits: { [shop]: sourceCommit } });
-  await account('disk read-only', 1, client);
-  await controller.stop();
-  await expectSettled(scenario);
+  await account('disk read-only at the start', 1, client);
+  await invariants.end(controller);
+});
+
+it('names a disk that takes no writes any more, serves on, and goes on by itself when it does', async () => {
+  const { stateDir } = scenario;
+  const client = scenario.client(shop, 'v1');
+  client.expect({ from: 'v1', to: 'v2' });
+  // A second, read-only view on top of it: what is opened from now on takes no writes.
+  await execute('mount', ['--bind', stateDir, stateDir]);
+  let sourceCommit: string;
+  try {
+    await execute('mount', ['-o', 'remount,bind,ro', stateDir]);
+    sourceCommit = await application.commitVersion('v2');
+    await until(() => named(/read-only file system.*make the file system writable/is), 60_000);
+    expect(await scenario.version(shop)).toBe('v1');
+  } finally {
+    await execute('umount', ['--lazy', stateDir]);
+  }
+  await controller.waitLive(shop, { sourceCommit });
+  client.acknowledged('v2');
+  const configCommit = await scenario.config.head();
+  await controller.waitIdle({ configCommit, sourceCommits: { [shop]: sourceCommit } });
+  expect(await scenario.pointsman('status')).toMatchObject({ code: 0, stderr: '' });
+  await account('disk read-only while it runs', 1, client);
+  await invariants.end(controller);
 });

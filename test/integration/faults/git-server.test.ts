@@ -8,6 +8,7 @@ import type { Client } from '../../support/client.js';
 import type { Controller } from '../../support/controller.js';
 import { startGitHttp, type GitHttpServer } from '../../support/git.js';
 import { createScenario, type Scenario } from '../../support/scenario.js';
+import { Invariants } from './invariants.js';
 import { account } from './report.js';
 
 const token = 'canary-4f7a1c';
@@ -20,6 +21,7 @@ const overheard: string[] = [];
 let shop: string;
 let controller: Controller;
 let client: Client;
+let invariants: Invariants;
 
 beforeEach(async () => {
   scenario = await createScenario();
@@ -38,7 +40,9 @@ beforeEach(async () => {
     configRepo: { url: `${server.url}/config/.git`, interval: '1s', tokenFile },
   });
   shop = scenario.name('shop');
-  await scenario.commitManifest(shop, await scenario.application('shop'), { run: { env: { ROUND: '0' } } });
+  const application = await scenario.application('shop');
+  invariants = await Invariants.watch(scenario, { [shop]: application });
+  await scenario.commitManifest(shop, application, { run: { env: { ROUND: '0' } } });
   controller = scenario.start();
   await controller.waitLive(shop);
   client = scenario.client(shop, 'v1');
@@ -46,14 +50,26 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await scenario.stopAll();
+  await invariants.close();
   await server.close();
   await new Promise((resolve) => elsewhere.close(resolve));
   await scenario.cleanup();
 });
 
+/** The other host was asked, and credentials and their name stayed here. */
+function expectNothingTold(): void {
+  const encoded = Buffer.from(`:${token}`).toString('base64').slice(2, -2);
+  expect(overheard.length).toBeGreaterThan(0);
+  for (const told of overheard) {
+    expect(told).not.toContain(token);
+    expect(told).not.toContain(encoded);
+    expect(told.toLowerCase()).not.toContain('authorization');
+  }
+}
+
 it('serves on and says why, whatever the server answers, and follows it again when it is well', async () => {
   const { port } = elsewhere.address() as AddressInfo;
-  const faults: readonly { readonly break: () => void; readonly says: RegExp }[] = [
+  const faults: readonly { readonly break: () => void; readonly says: RegExp; readonly asks?: true }[] = [
     { break: () => (server.token = 'another'), says: /token|sign|credential|401/i },
     { break: () => (server.answer = { status: 403 }), says: /403|refus|permission|access/i },
     { break: () => (server.answer = { status: 404 }), says: /no such repository/i },
@@ -62,13 +78,16 @@ it('serves on and says why, whatever the server answers, and follows it again wh
     {
       break: () => (server.answer = { status: 302, location: `http://127.0.0.1:${port}` }),
       says: /redirect|connection failed|no such repository/i,
+      asks: true,
     },
     {
       break: () => (server.redirectAfterLogin = `http://127.0.0.1:${port}`),
       says: /redirect|connection failed|no such repository/i,
+      asks: true,
     },
   ];
   for (const [round, fault] of faults.entries()) {
+    overheard.length = 0;
     fault.break();
     const env = { ROUND: `${round + 1}` };
     const configCommit = await scenario.commitManifest(shop, null, {
@@ -78,6 +97,8 @@ it('serves on and says why, whatever the server answers, and follows it again wh
     const error = await controller.waitFor('status names the fault', ({ status }) => status?.source.error);
     expect(error).toMatch(fault.says);
     expect(error).not.toContain(token);
+    if (fault.asks === true) expectNothingTold();
+    else expect(overheard).toEqual([]);
     expect((await controller.project(shop))?.state).toBe('live');
     server.answer = null;
     server.truncateAt = null;
@@ -86,14 +107,8 @@ it('serves on and says why, whatever the server answers, and follows it again wh
     await controller.waitLive(shop, { configCommit });
     expect((await controller.waitIdle({ configCommit })).source.error).toBeNull();
   }
-  // Whatever a redirect asked for: credentials and their name stay here.
-  const encoded = Buffer.from(`:${token}`).toString('base64').slice(2, -2);
-  for (const told of overheard) {
-    expect(told).not.toContain(token);
-    expect(told).not.toContain(encoded);
-    expect(told.toLowerCase()).not.toContain('authorization');
-  }
   await account('git server', faults.length, client);
+  await invariants.end(controller);
 }, 600_000);
 
 it('gives up on a server that accepts and never says anything, and serves on', async () => {
@@ -107,4 +122,5 @@ it('gives up on a server that accepts and never says anything, and serves on', a
   });
   await controller.waitLive(shop, { configCommit });
   await account('git server silent', 1, client);
+  await invariants.end(controller);
 }, 600_000);

@@ -22,7 +22,11 @@ export function randomNumbers(from: number): () => number {
   };
 }
 
+/** A line of the account, which the run sums up. */
+export type Entry = Account | Observation | Soak;
+
 export interface Account {
+  readonly kind: 'account';
   readonly what: string;
   /** Injected. */
   readonly faults: number;
@@ -34,7 +38,19 @@ export interface Account {
   readonly unavoidable: number;
 }
 
-/** Ends the client's part: nothing lost, nothing wrong. One line on the account, which the run sums up. */
+/** Of the invariants, at one moment. */
+export interface Observation {
+  readonly kind: 'invariants';
+  readonly checked: number;
+  readonly broken: readonly string[];
+}
+
+export interface Soak {
+  readonly kind: 'soak';
+  readonly line: string;
+}
+
+/** Ends the client's part: nothing lost, nothing wrong. */
 export async function account(what: string, faults: number, client: Client): Promise<void> {
   const { sent, failed, wrong, reasons } = await client.stop();
   await put({ what, faults, sent, failed, wrong, unavoidable: 0 });
@@ -42,10 +58,21 @@ export async function account(what: string, faults: number, client: Client): Pro
   expect(sent).toBeGreaterThan(50);
 }
 
-export async function put(entry: Account): Promise<void> {
+/** Ends the part of a client that asked while nobody was there to serve: it may lose, and gets nothing wrong. */
+export async function accountOutage(what: string, faults: number, client: Client): Promise<void> {
+  const { sent, failed, wrong } = await client.stop();
+  await put({ what, faults, sent, failed, wrong, unavoidable: failed });
+  expect(wrong).toBe(0);
+}
+
+async function put(entry: Omit<Account, 'kind'>): Promise<void> {
   const { what, faults, sent, failed, unavoidable } = entry;
   const apart = unavoidable === 0 ? '' : ` (${unavoidable} of them with nobody there to serve)`;
   process.stdout.write(`${what}: ${faults} faults, ${sent} requests, ${failed} failed${apart}\n`);
+  await note({ kind: 'account', ...entry });
+}
+
+export async function note(entry: Entry): Promise<void> {
   const file = process.env['POINTSMAN_FAULTS_ACCOUNT'];
   if (file !== undefined) await appendFile(file, `${JSON.stringify(entry)}\n`);
 }

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Account } from './report.js';
+import type { Account, Entry } from './report.js';
 
 export default async function setup(): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'pointsman-faults-'));
@@ -14,17 +14,26 @@ export default async function setup(): Promise<() => Promise<void>> {
     const entries = text
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Account);
-    const sum = (of: (entry: Account) => number): number => entries.reduce((all, each) => all + of(each), 0);
-    process.stdout.write(
-      [
-        `faults injected: ${sum(({ faults }) => faults)}`,
-        `requests sent: ${sum(({ sent }) => sent)}`,
-        `requests failed while something was there to serve them: ${sum(({ failed, unavoidable }) => failed - unavoidable)}`,
-        `requests failed while engine or nginx itself was down: ${sum(({ unavoidable }) => unavoidable)}`,
-        `requests answered wrongly: ${sum(({ wrong }) => wrong)}`,
-        '',
-      ].join('\n'),
-    );
+      .map((line) => JSON.parse(line) as Entry);
+    process.stdout.write(`${linesOf(entries).join('\n')}\n`);
   };
+}
+
+/** The figures of the run: what the README's table shows. */
+function linesOf(entries: readonly Entry[]): readonly string[] {
+  const accounts = entries.filter((entry) => entry.kind === 'account');
+  const observations = entries.filter((entry) => entry.kind === 'invariants');
+  const sum = (of: (entry: Account) => number): number => accounts.reduce((all, each) => all + of(each), 0);
+  const broken = observations.flatMap((observation) => observation.broken);
+  const checked = observations.reduce((all, each) => all + each.checked, 0);
+  return [
+    `faults injected: ${sum(({ faults }) => faults)}`,
+    `requests sent: ${sum(({ sent }) => sent)}`,
+    `requests failed: ${sum(({ failed, unavoidable }) => failed - unavoidable)}`,
+    `requests failed while engine or nginx itself was down: ${sum(({ unavoidable }) => unavoidable)}`,
+    `requests answered wrongly: ${sum(({ wrong }) => wrong)}`,
+    `invariants broken: ${broken.length} (checked ${checked} times)`,
+    ...broken.map((sentence) => `  ${sentence}`),
+    ...entries.filter((entry) => entry.kind === 'soak').map(({ line }) => line),
+  ];
 }
