@@ -252,6 +252,10 @@ export async function chmod(): Promise<void> {
   // Permissions play no part in the simulation.
 }
 
+export async function utimes(): Promise<void> {
+  // Nothing reads them.
+}
+
 export async function rm(path: string): Promise<void> {
   disk.names.delete(path);
 }
