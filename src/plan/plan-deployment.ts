@@ -15,7 +15,7 @@ import { identityOf, idleSlot } from '../observe/observed.js';
 import type { Identity } from '../observe/observed.js';
 import type { ContainerFacts } from '../runtime/port.js';
 import type { ResolvedWant } from '../resolve/want.js';
-import { imageIsGone } from './plan-keeping.js';
+import { imageIsGone, lastServing } from './plan-keeping.js';
 import type { DeployPhase, DeployStep, DeployTarget, Plan, PlanInput, Step } from './plan.js';
 
 export interface DeploymentPlan {
@@ -139,6 +139,7 @@ function switchBack(
 
 function planDue(input: PlanInput, want: ResolvedWant): DeploymentPlan {
   const { observed, memory, now } = input;
+  if (lastServing(input) !== null) return nothing;
   if (
     observed.live?.identity?.revision === want.revision &&
     !(observed.live.container === null && imageIsGone(input))

@@ -1,7 +1,8 @@
 import type { Project, Slot } from '../manifest/project.js';
 import { otherSlot, slots } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
-import type { NetworkFacts } from '../runtime/port.js';
+import { identityOf } from '../observe/observed.js';
+import type { ContainerFacts, NetworkFacts } from '../runtime/port.js';
 import type { Site } from '../router/port.js';
 import type { PlanInput, Step } from './plan.js';
 
@@ -10,9 +11,10 @@ export function planKeeping(input: PlanInput): readonly Step[] {
   return [...keepSwitch(input), ...keepContainer(input), ...keepPolicies(input), ...keepSite(input)];
 }
 
-function keepSwitch({ observed }: PlanInput): readonly Step[] {
-  const { live, route } = observed;
-  if (live === null || live.identity === null) return [];
+function keepSwitch(input: PlanInput): readonly Step[] {
+  const { live, route } = input.observed;
+  if (live === null) return lostSwitch(input);
+  if (live.identity === null) return [];
   const { slot, identity } = live;
   if (route.switches[slot] === null)
     return [{ kind: 'restore-switch', slot, identity, why: `the switch file of ${slot} is gone` }];
@@ -21,6 +23,23 @@ function keepSwitch({ observed }: PlanInput): readonly Step[] {
   if (route.switches[otherSlot(slot)] !== null)
     return [{ kind: 'settle-switch', slot, identity, why: 'both switch files are there' }];
   return [];
+}
+
+/** What served by the journal's last switch, where neither files nor restart policies tell any more. */
+export function lastServing({ observed, memory }: PlanInput): ContainerFacts | null {
+  const { switched, open, wasLive } = memory;
+  if (observed.live !== null || switched === null || open !== null) return null;
+  const container = observed.containers[switched.to];
+  const isSame = container?.labels.revision === switched.revision && wasLive.includes(switched.revision);
+  return isSame ? container : null;
+}
+
+function lostSwitch(input: PlanInput): readonly Step[] {
+  const container = lastServing(input);
+  const identity = identityOf(container, parseSpec);
+  if (container === null || identity === null || container.labels.role === 'release') return [];
+  const slot = container.labels.role;
+  return [{ kind: 'restore-switch', slot, identity, why: 'both switch files are gone' }];
 }
 
 function keepContainer(input: PlanInput): readonly Step[] {

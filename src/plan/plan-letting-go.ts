@@ -2,6 +2,7 @@ import { otherSlot } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
 import type { ContainerFacts } from '../runtime/port.js';
 import { isPrevious } from './plan-deployment.js';
+import { lastServing } from './plan-keeping.js';
 import type { PlanInput, Step } from './plan.js';
 
 /**
@@ -50,6 +51,8 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
     retires,
     why,
   });
+  // Its switch file comes back first: with it, what is left over is told from what serves.
+  if (lastServing(input) !== null) return { steps: [], wakeAt: null };
   if (live === null) {
     const leftOver = [observed.containers.blue, observed.containers.green].filter((c) => c !== null);
     return {

@@ -135,7 +135,6 @@ describe('of a build', () => {
 
 describe('of a project that is not there', () => {
   const backend = {
-     
     async *logs(_settings: unknown, { project }: ContainerLogOptions): AsyncGenerator<LogChunk> {
       throw new PointsmanError('NotRunning', `${project}: nothing is live`);
     },

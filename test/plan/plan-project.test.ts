@@ -356,6 +356,25 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'progressing',
   ],
   [
+    'brings back the switch file by the last switch when the restart policies tell nothing either, and deploys nothing meanwhile',
+    input(
+      {
+        ...served('blue', 'A'),
+        containers: [container('blue', 'A', { restartPolicy: 'no' })],
+        route: { site, present: true, switches: { blue: null, green: null } },
+      },
+      {
+        want: want('B'),
+        memory: memory({
+          wasLive: ['A'],
+          switched: { at: '2026-01-01T00:00:00.000Z', from: 'green', to: 'blue', revision: 'A' },
+        }),
+      },
+    ),
+    ['restore-switch blue'],
+    'progressing',
+  ],
+  [
     'is not misled by a switch file that somebody made',
     input({
       ...served('blue', 'A'),

@@ -87,7 +87,15 @@ const memory: fc.Arbitrary<ProjectMemory> = fc.record({
   wasLive: fc.subarray(['A', 'B', 'C']),
   last: fc.constant(null),
   drained: fc.option(fc.record({ slot, revision }), { nil: null }),
-  switched: fc.constant(null),
+  switched: fc.option(
+    fc.record({
+      at: fc.constant(new Date(now).toISOString()),
+      from: fc.option(slot, { nil: null }),
+      to: slot,
+      revision,
+    }),
+    { nil: null },
+  ),
 });
 
 const wanted: fc.Arbitrary<Want> = fc.oneof(

@@ -30,6 +30,7 @@ const once: readonly (readonly [number, string])[] = [
   [10804, 'a switch was put back because nginx had died, to a container removed by hand'],
   [11386, 'a switch was taken back, and the process died before its slot was drained'],
   [15793, 'a first container was removed by hand before its switch, and what replaced it was never probed'],
+  [30872, 'a slot that a failed bake gave the traffic back lost its switch file, and was removed undrained'],
   [11558, 'a domain came back and went again while its container crashed'],
 ];
 

@@ -22,12 +22,18 @@ interface Claim {
   readonly goneAt: number | null;
 }
 
+interface Served {
+  readonly revision: string;
+  /** Image and settings, without the secrets. */
+  readonly contents: string;
+}
+
 /** Checks after each effect what DESIGN.md promises for every moment. */
 export class Invariants {
   /** Container that each project's requests went to after the last effect. */
   readonly #routed = new Map<string, SimulatedContainer | null>();
-  /** Revision that each project's requests went to last. */
-  readonly #lastRevision = new Map<string, string>();
+  /** What each project's requests went to last. */
+  readonly #lastServed = new Map<string, Served>();
   /** `<project> <slot> <revision>` of everything that ever was live. */
   readonly #everLive = new Set<string>();
   /** By `<project>.<slot>`: the revision that passed its probes before its switch file was made. */
@@ -151,7 +157,7 @@ export class Invariants {
     this.#everLive.add(`${project} ${slot} ${revision}`);
     const container = this.world.engine.named(`pointsman-${project}-${slot}`);
     if (container?.earned === true && container.labels?.revision === revision)
-      this.#lastRevision.set(project, revision);
+      this.#lastServed.set(project, servedBy(container));
   }
 
   /** S5: two slots a project; addresses and domains belong to one. */
@@ -193,7 +199,10 @@ export class Invariants {
     const revision = container.labels?.revision ?? '';
     const claim = this.#claims.get(`${project}.${container.labels?.role}`);
     const isClaimed = claim?.goneAt === null && claim.revision === revision;
-    const isRepair = isClaimed || this.#lastRevision.get(project) === revision;
+    const served = servedBy(container);
+    const last = this.#lastServed.get(project);
+    // Made again with other secrets it has a revision of its own; image and settings are those that served.
+    const isRepair = isClaimed || last?.revision === served.revision || last?.contents === served.contents;
     const isPutBack = container.leftAt !== null && scheduler.time - container.leftAt < putBackMs;
     const isMove = before !== null && engine.containers.has(before.facts.id) && !isPutBack;
     if (!this.#isByHand && !isRepair && !container.earned)
@@ -202,7 +211,7 @@ export class Invariants {
       effects.violate(`S1 traffic moves to ${container.facts.name}, which has not just passed its probes`);
     container.earned = true;
     container.leftAt = null;
-    this.#lastRevision.set(project, revision);
+    this.#lastServed.set(project, served);
   }
 
   /** A project that its manifests never gave up loses its route by no effect of the controller. */
@@ -253,4 +262,8 @@ function mayRemove(
   if (isNamed) return false;
   const isReadable = files.size > 0 && [...files.values()].every((text) => text.includes('name: '));
   return isReadable || confirmed.has(commit);
+}
+
+function servedBy({ labels }: SimulatedContainer): Served {
+  return { revision: labels?.revision ?? '', contents: `${labels?.imageKey} ${labels?.spec}` };
 }
