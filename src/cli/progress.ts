@@ -31,6 +31,8 @@ export function createProgress(options: {
   readonly output: Output;
   readonly clock: Clock;
   readonly colours: Colours;
+  /** Whether a live line leaves one behind when its deployment ends; not where a log for people does. */
+  readonly tellsEnds: boolean;
 }): Progress {
   return options.output.isTTY === true ? new LiveProgress(options) : new PlainProgress(options.output);
 }
@@ -62,14 +64,16 @@ class LiveProgress implements Progress {
   readonly #output: Output;
   readonly #clock: Clock;
   readonly #colours: Colours;
+  readonly #tellsEnds: boolean;
   readonly #projects = new Map<string, Shown>();
   #drawn = 0;
   #cancelTimer: (() => void) | null = null;
 
-  constructor(options: { readonly output: Output; readonly clock: Clock; readonly colours: Colours }) {
+  constructor(options: Parameters<typeof createProgress>[0]) {
     this.#output = options.output;
     this.#clock = options.clock;
     this.#colours = options.colours;
+    this.#tellsEnds = options.tellsEnds;
   }
 
   readonly onProgress = (event: ProgressEvent): void => {
@@ -77,13 +81,7 @@ class LiveProgress implements Progress {
     this.#erase();
     if (ended.has(phase)) {
       this.#projects.delete(project);
-      const paint =
-        phase === 'active'
-          ? this.#colours.green
-          : phase === 'cancelled'
-            ? this.#colours.dim
-            : this.#colours.red;
-      this.#output.write(`${oneLine(project)} ${paint(phase)} after ${formatDuration(elapsedMs)}\n`);
+      if (this.#tellsEnds) this.#output.write(`${this.#endLine(event)}\n`);
     } else {
       this.#projects.set(project, { event, startedAt: this.#clock.monotonic() - elapsedMs });
     }
@@ -125,6 +123,12 @@ class LiveProgress implements Progress {
   #redraw(): void {
     this.#erase();
     this.#draw();
+  }
+
+  #endLine({ project, phase, elapsedMs }: ProgressEvent): string {
+    const { green, dim, red } = this.#colours;
+    const paint = phase === 'active' ? green : phase === 'cancelled' ? dim : red;
+    return `${oneLine(project)} ${paint(phase)} after ${formatDuration(elapsedMs)}`;
   }
 
   #line({ event, startedAt }: Shown, width: number | null): string {
