@@ -33,6 +33,8 @@ export interface ProgressEvent {
 interface Entry {
   view: PassView | null;
   phase: Phase | null;
+  /** What goes on in `phase`: a build's step, what a probe was answered. */
+  step: string | null;
   /** When `phase` was last null, by the monotonic clock. */
   busySince: number;
   fault: ProjectStatusInput['fault'];
@@ -100,8 +102,10 @@ export class StatusKeeper implements PassListener {
       const step = progress.step === undefined ? {} : { step: progress.step };
       this.deps.onProgress({ project, phase, elapsedMs: now - entry.busySince, ...step });
     }
-    if (entry.phase === progress.phase) return;
+    const step = progress.step === undefined ? null : redact(progress.step);
+    if (entry.phase === progress.phase && entry.step === step) return;
     entry.phase = progress.phase;
+    entry.step = step;
     this.touch();
   }
 
@@ -186,6 +190,7 @@ export class StatusKeeper implements PassListener {
     const entry: Entry = {
       view: null,
       phase: null,
+      step: null,
       busySince: 0,
       fault: null,
       isFetching: false,
@@ -265,14 +270,15 @@ export class StatusKeeper implements PassListener {
     };
   }
 
-  #show(name: string, { view, phase, isFetching, fault, shown }: Entry): Shown | null {
+  #show(name: string, { view, phase, step, isFetching, fault, shown }: Entry): Shown | null {
     const memory = this.deps.journal.memory.project(name);
     const drain = this.#drains?.state(name) ?? null;
     const { docker, nginx } = this.#components;
-    const from = [view, phase, isFetching, fault, memory, drain?.slot, drain?.inFlight, docker, nginx];
+    const from = [view, phase, step, isFetching, fault, memory, drain?.slot, drain?.inFlight, docker, nginx];
     if (shown?.from.every((part, index) => part === from[index]) === true) return shown;
     const now = {
       phase: phase ?? (isFetching ? ('fetching' as const) : null),
+      step,
       fault,
       outage: this.#outage,
     };
@@ -284,7 +290,7 @@ export class StatusKeeper implements PassListener {
     { input, plan, waiting }: PassView,
     memory: PlanInput['memory'],
     drain: ProjectStatusInput['drain'],
-    now: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>,
+    now: Pick<ProjectStatusInput, 'phase' | 'step' | 'fault' | 'outage'>,
   ): ProjectStatus | null {
     const publicPort = publicPortOf(this.deps.settings.nginx.listen);
     return projectStatus({ ...now, input: { ...input, memory }, plan, waiting, drain, publicPort });

@@ -90,7 +90,7 @@ async function probeAgain(deployment: Deployment, state: DeployState): Promise<v
   const { withinMs } = target.health;
   try {
     await untilHealthy(context, container.id, target, withinMs, context.stopping, (line) =>
-      deployment.progress(line),
+      deployment.progressOfAttempt(line),
     );
   } catch (error) {
     if (error instanceof PointsmanError) await context.router.clearSwitch(context.project);
@@ -120,13 +120,8 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
     await context.runtime.start(container.id);
   }
   const target = probeTargetOf(container);
-  await untilHealthy(
-    context,
-    container.id,
-    target,
-    target.health.withinMs,
-    context.stopping,
-    () => undefined,
+  await untilHealthy(context, container.id, target, target.health.withinMs, context.stopping, (step) =>
+    context.report({ phase: 'probing', step }),
   );
   await routeToSlot(context, slot, container, context.stopping);
   context.report({ phase: 'switching' });

@@ -11,6 +11,8 @@ export interface ProjectStatusInput {
   readonly plan: Plan;
   readonly waiting: Plan['blocked'];
   readonly phase: Phase | null;
+  /** What goes on in it; the message where nothing is wrong. */
+  readonly step: string | null;
   readonly drain: { readonly slot: Slot; readonly inFlight: number | null } | null;
   /** Of a pass that failed outside a deployment. */
   readonly fault: { readonly code: string; readonly message: string; readonly retryAt: string | null } | null;
@@ -34,7 +36,7 @@ export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
     state: stateOf(from, live),
     phase,
     reason: trouble?.code ?? null,
-    message: trouble?.message ?? (want.kind === 'resolved' ? want.warning : null),
+    message: trouble?.message ?? from.step ?? (want.kind === 'resolved' ? want.warning : null),
     desired:
       want.kind === 'unknown' || want.kind === 'absent' || want.kind === 'invalid'
         ? null

@@ -11,6 +11,7 @@ function statusOf(given: PlanInput, more: Partial<ProjectStatusInput> = {}) {
     plan: planProject(given),
     waiting: null,
     phase: null,
+    step: null,
     drain: null,
     fault: null,
     outage: null,
@@ -28,6 +29,18 @@ describe('the status of a project', () => {
       reason: null,
       live: { slot: 'blue', revision: 'A', address: '10.213.0.2:3000' },
       urls: ['http://shop.example.com/'],
+    });
+  });
+
+  it('tells how a phase goes, unless something is wrong', () => {
+    const step = 'attempt 1 of 3: GET /healthz answered 503, not 200-399';
+    const probing = { phase: 'probing', step } as const;
+    expect(statusOf(live, probing)).toMatchObject({ state: 'progressing', reason: null, message: step });
+    const outage = { of: 'nginx', message: '127.0.0.1:80 is in use by pid 7' } as const;
+    expect(statusOf(live, { ...probing, outage })).toMatchObject({
+      state: 'progressing',
+      reason: 'NginxUnavailable',
+      message: outage.message,
     });
   });
 
