@@ -10,6 +10,9 @@ const untold: ReadonlySet<string> = new Set([
   ...['file', 'line', 'column', 'path'],
 ]);
 
+/** Which one it is, on lines that follow each other: behind what differs between them. */
+const identities = ['revision', 'sourceCommit'];
+
 /**
  * `shop: deployment ended: no answer on port 3000 (outcome failed, took 4.1s, revision 7d01aa55)`: one
  * line, whatever the fields of a log record hold; below it the stack of what was not foreseen.
@@ -18,9 +21,10 @@ export function logLine(log: Fields): string {
   const key = sentences.find((each) => typeof log[each] === 'string');
   const head = [textOf(log['project']), textOf(log['msg']), placeOf(log), errorText(log['err'])];
   const parts = [...head, key === undefined ? '' : textOf(log[key])];
-  const fields = Object.entries(log)
-    .filter(([name]) => name !== key && !untold.has(name))
-    .map(([name, value]) => fieldText(name, value))
+  const names = Object.keys(log).filter((name) => name !== key && !untold.has(name));
+  const last = identities.filter((name) => names.includes(name));
+  const fields = [...names.filter((name) => !last.includes(name)), ...last]
+    .map((name) => fieldText(name, log[name]))
     .filter((text) => text !== '');
   const line = parts.filter((part) => part !== '').join(': ');
   return `${line}${fields.length === 0 ? '' : ` (${fields.join(', ')})`}${stackOf(log['err'])}`;

@@ -10,6 +10,8 @@ export function prettyLog(
     destination: output,
     colorize: options.colour,
     hideObject: true,
+    // It would stand in front of the message; the fields tell it.
+    ignore: 'pid',
     messageFormat: (log) => logLine(log),
     sync: true,
     translateTime: 'SYS:HH:MM:ss.l',

@@ -24,6 +24,12 @@ it('begins with time, level and project', () => {
   );
 });
 
+it('tells a pid among the fields, not before the message', () => {
+  expect(logged((log) => log.info({ pid: 7 }, 'nginx started'))).toMatch(
+    /\] INFO: nginx started \(pid 7\)\n$/,
+  );
+});
+
 it('is coloured only when asked', () => {
   expect(logged((log) => log.info('live'), true)).toMatch(/\u001b\[3\dm/);
   expect(logged((log) => log.info('live'))).not.toContain('\u001b');
@@ -34,7 +40,7 @@ it.each([
     'fields in brackets, hashes short, nothing for null and no',
     { project: 'shop', from: null, to: 'blue', revision: hash, isRollback: false, final: true },
     'traffic switched',
-    'shop: traffic switched (to blue, revision 4f5e6d7c, final)\n',
+    'shop: traffic switched (to blue, final, revision 4f5e6d7c)\n',
   ],
   [
     'why, and how long it took, without the output and the ids that are for programs',
