@@ -22,8 +22,8 @@ const notYet = 'not looked at yet';
 /** Where a project's deployment is. */
 export interface ProgressEvent {
   readonly project: string;
-  /** An outcome ends it. */
-  readonly phase: Phase | Outcome;
+  /** An outcome ends it; null what was no deployment, such as a way back. */
+  readonly phase: Phase | Outcome | null;
   /** Milliseconds since the deployment began. */
   readonly elapsedMs: number;
   /** `[2/5] RUN npm ci` while building. */
@@ -97,8 +97,8 @@ export class StatusKeeper implements PassListener {
     const entry = this.#entry(project);
     const now = this.deps.clock.monotonic();
     if (entry.phase === null) entry.busySince = now;
-    const phase = progress.phase ?? progress.outcome;
-    if (phase !== undefined) {
+    const phase = progress.phase ?? progress.outcome ?? null;
+    if (phase !== null || entry.phase !== null) {
       const step = progress.step === undefined ? {} : { step: progress.step };
       this.deps.onProgress({ project, phase, elapsedMs: now - entry.busySince, ...step });
     }
@@ -297,7 +297,7 @@ export class StatusKeeper implements PassListener {
   }
 
   /** Declared, and not looked at yet; what is not declared and was never seen is not there. */
-  #unseen(name: string, now: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>): ProjectStatus | null {
+  #unseen(name: string, now: Parameters<typeof unseenStatus>[0]): ProjectStatus | null {
     return this.deps.desired.knows(name) ? unseenStatus(now) : null;
   }
 

@@ -113,6 +113,19 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
       `revision ${rejected} failed its bake and the previous slot ${slot} is gone, so it keeps serving: revert the commit`,
     );
   }
+  try {
+    await goBack(context, slot, container, identity);
+  } finally {
+    context.report({ phase: null });
+  }
+}
+
+async function goBack(
+  context: PassContext,
+  slot: Slot,
+  container: ContainerFacts,
+  identity: Identity,
+): Promise<void> {
   context.report({ phase: 'probing' });
   if (container.state !== 'running') {
     const refusal = policyRefusal(context.settings.policy, identity.spec.source);
@@ -132,7 +145,6 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
     cause: 'bake-failed',
     isRollback: true,
   });
-  context.report({ phase: null });
 }
 
 /** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */

@@ -44,7 +44,8 @@ class PlainProgress implements Progress {
 
   readonly onProgress = (event: ProgressEvent): void => {
     const { project, phase, elapsedMs } = event;
-    if (this.#phases.get(project) === phase) return;
+    if (phase === null) this.#phases.delete(project);
+    if (phase === null || this.#phases.get(project) === phase) return;
     if (ended.has(phase)) this.#phases.delete(project);
     else this.#phases.set(project, phase);
     const when = ended.has(phase) ? `after ${formatDuration(elapsedMs)}` : `(${formatDuration(elapsedMs)})`;
@@ -79,9 +80,10 @@ class LiveProgress implements Progress {
   readonly onProgress = (event: ProgressEvent): void => {
     const { project, phase, elapsedMs } = event;
     this.#erase();
-    if (ended.has(phase)) {
+    if (phase === null || ended.has(phase)) {
       this.#projects.delete(project);
-      if (this.#tellsEnds) this.#output.write(`${this.#endLine(event)}\n`);
+      if (this.#tellsEnds && phase !== null)
+        this.#output.write(`${this.#endLine(project, phase, elapsedMs)}\n`);
     } else {
       this.#projects.set(project, { event, startedAt: this.#clock.monotonic() - elapsedMs });
     }
@@ -125,7 +127,7 @@ class LiveProgress implements Progress {
     this.#draw();
   }
 
-  #endLine({ project, phase, elapsedMs }: ProgressEvent): string {
+  #endLine(project: string, phase: string, elapsedMs: number): string {
     const { green, dim, red } = this.#colours;
     const paint = phase === 'active' ? green : phase === 'cancelled' ? dim : red;
     return `${oneLine(project)} ${paint(phase)} after ${formatDuration(elapsedMs)}`;

@@ -60,13 +60,15 @@ function outageOf({ outage }: Pick<ProjectStatusInput, 'outage'>): Plan['blocked
 }
 
 /** Of a project that was not looked at yet. */
-export function unseenStatus(from: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>): ProjectStatus {
+export function unseenStatus(
+  from: Pick<ProjectStatusInput, 'phase' | 'step' | 'fault' | 'outage'>,
+): ProjectStatus {
   const trouble = outageOf(from) ?? from.fault;
   return {
     state: from.fault === null ? 'progressing' : 'failed',
     phase: from.phase,
     reason: trouble?.code ?? null,
-    message: trouble?.message ?? null,
+    message: trouble?.message ?? from.step,
     desired: null,
     live: null,
     previous: null,

@@ -92,6 +92,15 @@ it('leaves the end to the log where that is for people too', () => {
   expect(screen()).toEqual([]);
 });
 
+it('takes the line of what ended without an outcome away', () => {
+  for (const tellsEnds of [true, false]) {
+    const { clock, screen, progress } = live({}, tellsEnds);
+    progress.onProgress(event('shop', 'probing', 0));
+    progress.onProgress(event('shop', null, 20));
+    expect([screen(), clock.pending]).toEqual([[], 0]);
+  }
+});
+
 it('lets log lines pass above the live ones', () => {
   const { screen, progress, stream } = live();
   const log = progress.above(stream);
@@ -140,10 +149,12 @@ it('writes a line at each change of phase where nothing can be redrawn', () => {
     event('shop', 'probing', 61_000),
     event('shop', 'active', 62_000),
     event('shop', 'building', 0),
+    event('shop', null, 10),
+    event('shop', 'building', 0),
   ]) {
     progress.onProgress(each);
   }
   expect(stream.read()).toBe(
-    'shop: building (0ms)\nshop: probing (1m01s)\nshop: active after 1m02s\nshop: building (0ms)\n',
+    'shop: building (0ms)\nshop: probing (1m01s)\nshop: active after 1m02s\nshop: building (0ms)\nshop: building (0ms)\n',
   );
 });

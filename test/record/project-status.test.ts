@@ -77,19 +77,19 @@ describe('the status of a project', () => {
   });
 
   it('is there before the project was looked at, with what keeps it from that', () => {
-    expect(unseenStatus({ phase: 'fetching', fault: null, outage: null })).toMatchObject({
+    expect(unseenStatus({ phase: 'fetching', step: null, fault: null, outage: null })).toMatchObject({
       state: 'progressing',
       phase: 'fetching',
       reason: null,
       live: null,
     });
     const outage = { of: 'docker', message: 'no engine' } as const;
-    expect(unseenStatus({ phase: null, fault: null, outage })).toMatchObject({
+    expect(unseenStatus({ phase: null, step: null, fault: null, outage })).toMatchObject({
       state: 'progressing',
       reason: 'DockerUnavailable',
     });
     const fault = { code: 'Unexpected', message: 'it broke', retryAt: '2026-01-01T00:00:00.000Z' };
-    expect(unseenStatus({ phase: null, fault, outage: null })).toMatchObject({
+    expect(unseenStatus({ phase: null, step: null, fault, outage: null })).toMatchObject({
       state: 'failed',
       message: 'it broke',
       nextRetryAt: fault.retryAt,
