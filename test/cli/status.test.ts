@@ -225,6 +225,11 @@ last       active ${zoned('2026-11-20T09:55:10.000Z')} after 20.0s (deployment d
     expect(out).toContain('live       nothing\n');
   });
 
+  it('that failed for good says how it is tried again', async () => {
+    const { out } = await statusOf({ ...fullStatus, projects: { api } }, ['api']);
+    expect(out).toContain('attempts   1, and no more: commit a change, or "pointsman retry api"\n');
+  });
+
   it('that drains tells how many requests are left', async () => {
     const previous = { ...shop.previous!, state: 'draining' as const, inFlight: 3, warmUntil: null };
     const { out } = await statusOf({ ...fullStatus, projects: { shop: { ...shop, previous } } }, ['shop']);
