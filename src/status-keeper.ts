@@ -102,7 +102,7 @@ export class StatusKeeper implements PassListener {
       const step = progress.step === undefined ? {} : { step: progress.step };
       this.deps.onProgress({ project, phase, elapsedMs: now - entry.busySince, ...step });
     }
-    const step = progress.step === undefined ? null : redact(progress.step);
+    const step = progress.step ?? null;
     if (entry.phase === progress.phase && entry.step === step) return;
     entry.phase = progress.phase;
     entry.step = step;
