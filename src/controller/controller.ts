@@ -158,7 +158,10 @@ export class Controller {
   async retry(project: string): Promise<ControlReply> {
     const { journal, desired } = this.#deps;
     if (!desired.knows(project))
-      return { ok: false, message: `no project ${project} in the config repository` };
+      return {
+        ok: false,
+        message: `no project ${project} in the config repository; "pointsman status" lists them`,
+      };
     this.#passes.forgive(project);
     if (journal.memory.project(project).failure !== null)
       await journal.append({ type: 'retry', project, detail: {} });

@@ -97,7 +97,7 @@ describe('hostile input', () => {
   it('stays one JSON line in the log', () => {
     for (const text of hostileTexts) {
       const output = new PassThrough();
-      const log = createLogger({ level: 'info', pretty: false, colour: false, output });
+      const log = createLogger({ level: 'info', output });
       log.warn({ project: text, error: text, [text]: text }, text);
       log.child({ project: text }).error(new PointsmanError('BuildFailed', text));
       const lines = String(output.read()).split('\n');
