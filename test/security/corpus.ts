@@ -82,6 +82,14 @@ export const hostileTexts: readonly string[] = [
   '{"level":"fatal"}\n{"level":"info"}',
 ];
 
+/** A text as it stands in YAML, in printable characters: what is not would be a problem of its whole file. */
+export function written(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  );
+}
+
 /** Values that are no text, as they stand in YAML. */
 export const hostileValues: readonly string[] = [
   'null',

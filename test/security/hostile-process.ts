@@ -12,7 +12,7 @@ import { readDocuments } from '../../src/manifest/source-document.js';
 import { parseSite, renderSite } from '../../src/router/render.js';
 import { loadSchema } from '../../src/schemas.js';
 import { parseSettings } from '../../src/settings/load.js';
-import { hostileFiles, hostileTexts, hostileValues } from './corpus.js';
+import { hostileFiles, hostileTexts, hostileValues, written } from './corpus.js';
 import { expectKnown, expectSite } from './directives.js';
 import { documentWith, fieldsOf } from './fields.js';
 import { filesOf, layout, plainFiles, plainSite, upstreams } from './rendering.js';
@@ -143,7 +143,7 @@ for (const [name, read, schema, base] of [
   }
   for (const field of fieldsOf(schema)) {
     counts.fields += 1;
-    const values = [...hostileTexts.map((text) => JSON.stringify(text)), ...hostileValues];
+    const values = [...hostileTexts.map(written), ...hostileValues];
     for (const value of values) {
       const bytes = Buffer.from(documentWith(base, field, value));
       const what = `${name} ${field.join('.')}: ${value.slice(0, 60)}`;
