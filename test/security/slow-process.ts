@@ -25,7 +25,7 @@ const works: readonly (readonly [string, () => unknown])[] = [
   ['carriage returns before a letter', () => cleanLine(`${long('\r')}x`)],
   ['a line of escapes', () => cleanLine(long('\u001b[0'))],
   ['a title that never ends', () => cleanLine(long('\u001b]'))],
-  ['a directive of blanks', () => frontendsOf(`# syntax=${long(' ')}x`)],
+  ['a directive of blanks', () => frontendsOf(`# syntax=a${long(' ')}x`)],
   ['blanks before the equals sign', () => frontendsOf(`# syntax${long(' ')}x`)],
   ['a comment of blanks', () => frontendsOf(`#${long(' ')};`)],
   ['brackets for JSON', () => frontendsOf(`{"a":${long('[')}`)],
