@@ -143,7 +143,7 @@ it('mends every file that somebody damages, without a lost request', async () =>
       () => writeFile(path, 'not for nginx {'),
       () => truncate(path, Math.floor(text.length / 2)),
       () => truncate(path, 0),
-      ...(path === site ? [() => rm(path)] : []),
+      ...(path === site ? [() => rm(path), () => rm(join(nginx, 'sites'), { recursive: true })] : []),
     ]) {
       await harm();
       faults += 1;
