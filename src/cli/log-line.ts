@@ -38,7 +38,7 @@ function fieldText(name: string, value: unknown): string {
     return `took ${formatDuration(took)}`;
   }
   const text = textOf(value);
-  return text === '' ? '' : `${name} ${text}`;
+  return text === '' ? '' : `${oneLine(name)} ${text}`;
 }
 
 /** Lists with blanks between, and the first characters of hashes. */

@@ -6,16 +6,20 @@ import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import PQueue from 'p-queue';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PointsmanError } from '../../src/errors.js';
+import { PointsmanError, redact } from '../../src/errors.js';
+import { prettyLog } from '../../src/cli/pretty-log.js';
 import { createLogger } from '../../src/log.js';
 import { parseManifests } from '../../src/manifest/parse.js';
+import { decodeLine, encodeLine } from '../../src/record/journal-line.js';
+import { projectText } from '../../src/record/status-file.js';
 import { Git } from '../../src/source/git.js';
 import { parseLocation } from '../../src/source/location.js';
 import { Remote } from '../../src/source/remote.js';
-import { hostileTexts } from './corpus.js';
+import { hostileTexts, written } from './corpus.js';
 import { directivesOf } from './directives.js';
 
 const execute = promisify(execFile);
+const projectStatus = { state: 'failed', phase: null };
 const parseRounds = 200;
 const fieldRounds = 10;
 /** What a parse may leave behind, all 200 rounds of all inputs together, bytes. */
@@ -75,7 +79,7 @@ describe('hostile input', () => {
     const good = (name: string): string =>
       `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
     for (const text of hostileTexts) {
-      const bad = good('bad').replace('https://git.example.com/a.git', JSON.stringify(`${text}\u0001`));
+      const bad = good('bad').replace('https://git.example.com/a.git', written(`${text}\u0001`));
       const { projects, problems } = parseManifests(
         'projects/a.yaml',
         Buffer.from(`${good('one')}---\n${bad}---\n${good('two')}`),
@@ -91,6 +95,45 @@ describe('hostile input', () => {
       const { problems } = parseManifests(text, Buffer.from('name: 1'));
       expect(problems.length).toBeGreaterThan(0);
       for (const { file } of problems) expect(file).toBe(text);
+    }
+  });
+
+  it('stays one line in the log for people, and moves no cursor', () => {
+    for (const text of hostileTexts) {
+      const output = new PassThrough({ highWaterMark: 1 << 20 });
+      const log = createLogger({ level: 'info', output: prettyLog(output, { colour: false }) });
+      log.warn({ project: text, error: text, [text]: text, deep: [{ text }] }, text);
+      log
+        .child({ project: text })
+        .error(new PointsmanError('BuildFailed', text, { detail: { tail: [text] } }));
+      log.info({ err: new PointsmanError('BuildFailed', text) }, 'x');
+      const lines = String(output.read()).split('\n');
+      expect(lines.filter((line) => /^\[\d\d:\d\d:\d\d\.\d{3}\] /.test(line))).toHaveLength(3);
+      expect(lines.join('')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/);
+    }
+  });
+
+  it('stays one line of the journal and whole JSON in the status, and is read back', () => {
+    for (const text of hostileTexts) {
+      const record = {
+        version: 1,
+        seq: 1,
+        at: '2026-01-01T00:00:00.000Z',
+        type: 'problem',
+        project: text,
+        detail: { message: text, [text]: text },
+      };
+      const { line } = encodeLine(record as never);
+      expect(line).not.toContain('\n');
+      const decoded = decodeLine(Buffer.from(line));
+      const open = JSON.parse(redact(JSON.stringify(record))) as object;
+      expect(decoded).toEqual({ kind: 'record', record: open });
+      const status = { ...projectStatus, reason: text, message: text, urls: [text] };
+      expect(projectText(status as never)).not.toContain('\n');
+      expect(JSON.parse(projectText(status as never))).toMatchObject({
+        state: 'failed',
+        message: redact(text),
+      });
     }
   });
 
