@@ -124,6 +124,16 @@ async function restoreSwitch(context: PassContext, slot: Slot, identity: Identit
   const { observed, journal, project, router } = context;
   const memory = journal.memory.project(project);
   const other = observed.containers[otherSlot(slot)];
+  const { deployment, revision, configCommit, sourceCommit, image } = identity;
+  await recordIfPossible(context, {
+    type: 'switch',
+    project,
+    deployment,
+    revision,
+    configCommit,
+    sourceCommit,
+    detail: { from: null, to: slot, cause: 'repair', image },
+  });
   await router.restoreSwitch(
     recordOf(project, slot, identity, {
       since: memory.switched?.to === slot ? memory.switched.at : new Date(context.clock.now()).toISOString(),

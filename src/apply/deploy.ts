@@ -194,9 +194,9 @@ async function endBadly(
   await deployment.end('failed', detail);
 }
 
-/** What a container said last; the output of a build stands in the log already. */
+/** What a container said last; the output of a build and of a release command stands in the log already. */
 function logTail(deployment: Deployment, { tail }: DeploymentDetail): void {
-  if (deployment.phase === 'building') return;
+  if (deployment.phase === 'building' || deployment.phase === 'releasing') return;
   for (const line of tail ?? []) deployment.log.line(line);
 }
 

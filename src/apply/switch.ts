@@ -90,7 +90,7 @@ async function probeAgain(deployment: Deployment, state: DeployState): Promise<v
   const { withinMs } = target.health;
   try {
     await untilHealthy(context, container.id, target, withinMs, context.stopping, (line) =>
-      deployment.progress(line),
+      deployment.progressOfAttempt(line),
     );
   } catch (error) {
     if (error instanceof PointsmanError) await context.router.clearSwitch(context.project);
@@ -113,6 +113,19 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
       `revision ${rejected} failed its bake and the previous slot ${slot} is gone, so it keeps serving: revert the commit`,
     );
   }
+  try {
+    await goBack(context, slot, container, identity);
+  } finally {
+    context.report({ phase: null });
+  }
+}
+
+async function goBack(
+  context: PassContext,
+  slot: Slot,
+  container: ContainerFacts,
+  identity: Identity,
+): Promise<void> {
   context.report({ phase: 'probing' });
   if (container.state !== 'running') {
     const refusal = policyRefusal(context.settings.policy, identity.spec.source);
@@ -120,13 +133,8 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
     await context.runtime.start(container.id);
   }
   const target = probeTargetOf(container);
-  await untilHealthy(
-    context,
-    container.id,
-    target,
-    target.health.withinMs,
-    context.stopping,
-    () => undefined,
+  await untilHealthy(context, container.id, target, target.health.withinMs, context.stopping, (step) =>
+    context.report({ phase: 'probing', step }),
   );
   await routeToSlot(context, slot, container, context.stopping);
   context.report({ phase: 'switching' });
@@ -137,7 +145,6 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
     cause: 'bake-failed',
     isRollback: true,
   });
-  context.report({ phase: null });
 }
 
 /** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */

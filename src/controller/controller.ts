@@ -13,7 +13,8 @@ import type { ApplyDeps } from '../apply/context.js';
 import { backoffMs } from '../apply/failure.js';
 import { recordIfPossible } from '../apply/record.js';
 import type { Clock } from '../clock.js';
-import type { DesiredProjects } from '../desired-projects.js';
+import { describeProblem } from '../desired-projects.js';
+import type { DesiredProjects, SyncResult } from '../desired-projects.js';
 import { isAbort, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { ControlReply } from '../record/control.js';
@@ -32,6 +33,9 @@ import { RouterWatch } from './router-watch.js';
 const fullLookMs = 5 * 60_000;
 /** The first time soon after the start: a controller that is started every day collects too. */
 const collectMs = { first: 10 * 60_000, then: 24 * 3_600_000 };
+
+/** Problems of one commit that are recorded; status has all of them. */
+const mostProblems = 20;
 
 export interface ControllerDeps {
   readonly settings: Settings;
@@ -154,7 +158,10 @@ export class Controller {
   async retry(project: string): Promise<ControlReply> {
     const { journal, desired } = this.#deps;
     if (!desired.knows(project))
-      return { ok: false, message: `no project ${project} in the config repository` };
+      return {
+        ok: false,
+        message: `no project ${project} in the config repository; "pointsman status" lists them`,
+      };
     this.#passes.forgive(project);
     if (journal.memory.project(project).failure !== null)
       await journal.append({ type: 'retry', project, detail: {} });
@@ -230,8 +237,7 @@ export class Controller {
     try {
       const changed = await desired.sync(signal);
       status.touch();
-      if (changed.newCommit !== null)
-        await recordIfPossible(this.#deps, { type: 'sync', ...changed.newCommit });
+      if (changed.newCommit !== null) await this.#recordCommit(changed.newCommit);
       // Before the look at what may go: that asks the engine for everything there is, and a deployment need not wait for it.
       this.#passes.triggerDesired(changed.projects.filter((project) => desired.knows(project)));
       if (!desired.areRemovalsPlanned) await this.#lookForRemovals();
@@ -243,6 +249,16 @@ export class Controller {
     } catch (error) {
       if (isAbort(error, signal)) return;
       log.error({ error: messageOf(error) }, 'sync failed');
+    }
+  }
+
+  /** With what is wrong in it and no project's own: that comes from the project's pass. */
+  async #recordCommit(commit: NonNullable<SyncResult['newCommit']>): Promise<void> {
+    await recordIfPossible(this.#deps, { type: 'sync', ...commit });
+    const nobodys = this.#deps.desired.problems.filter(({ project }) => project === undefined);
+    for (const problem of nobodys.slice(0, mostProblems)) {
+      const detail = { code: 'ManifestInvalid', message: describeProblem(problem) };
+      await recordIfPossible(this.#deps, { type: 'problem', detail });
     }
   }
 

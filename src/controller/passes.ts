@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { ApplyDeps, AttemptSlot } from '../apply/context.js';
+import { recordIfPossible } from '../apply/record.js';
 import { backoffMs } from '../apply/failure.js';
 import type { Clock } from '../clock.js';
 import type { DesiredProjects } from '../desired-projects.js';
@@ -166,7 +167,7 @@ export class Passes {
     status.fault(project, null);
     if (want.kind === 'unresolved' && want.code === 'SecretKeyMissing' && (await this.#ensureSecretKey()))
       this.trigger(project);
-    this.#tellBlocked(project, plan.blocked ?? waiting);
+    await this.#tellBlocked(project, plan.blocked ?? waiting);
     if (waiting === null) apply.routes.withdraw(project);
     if (plan.wakeAt !== null)
       this.#timers.set(project, plan.wakeAt - clock.now(), plan.blocked === null ? 'retire' : 'retry');
@@ -186,14 +187,22 @@ export class Passes {
     }
   }
 
-  /** Once, when it begins and when the reason becomes another one. */
-  #tellBlocked(project: string, blocked: Plan['blocked']): void {
+  /** Once, when it begins and when the reason becomes another one. The end of a deployment is in the journal already. */
+  async #tellBlocked(project: string, blocked: Plan['blocked']): Promise<void> {
     const code = blocked?.code ?? null;
     if (code === (this.#blocked.get(project) ?? null)) return;
     if (code === null) this.#blocked.delete(project);
     else this.#blocked.set(project, code);
-    if (blocked !== null)
-      this.deps.log.warn({ project, code, message: blocked.message }, 'project is held up');
+    if (blocked === null) return;
+    const { journal, log } = this.deps;
+    const { message } = blocked;
+    log.warn({ project, code, message }, 'project is held up');
+    if (journal.memory.project(project).failure?.reason !== blocked.code)
+      await recordIfPossible(this.deps, {
+        type: 'problem',
+        project,
+        detail: { code: blocked.code, message },
+      });
   }
 
   /** Nothing of it is left: its removal is done. */

@@ -137,6 +137,25 @@ describe('as soon as it is seen', () => {
   ])('mends $harm', ({ what, run }) => repaired(what, run));
 });
 
+it('brings the switch file back by the journal where no container restarts by itself any more', async () => {
+  const { Id: id } = await container().inspect();
+  const since = (await controller.journal()).length;
+  await controller.stop();
+  await rm(switchFile('blue'));
+  await container().update({ RestartPolicy: { Name: 'no' } });
+  controller = scenario.start();
+  await controller.waitFor('it is served again', async () => (await scenario.version(shop)) === 'v1');
+  await controller.waitFor('it restarts by itself again', async () => {
+    const { Id, HostConfig } = await container().inspect();
+    return Id === id && HostConfig.RestartPolicy?.Name === 'unless-stopped';
+  });
+  const records = (await controller.journal()).slice(since);
+  expect(records.flatMap((record) => (record.type === 'switch' ? [record.detail] : []))).toMatchObject([
+    { from: null, to: 'blue', cause: 'repair' },
+  ]);
+  expect(records.some(({ type }) => type === 'deployment')).toBe(false);
+});
+
 it('gives the live container its restart policy back', async () => {
   await container().update({ RestartPolicy: { Name: 'no' } });
   await controller.waitFor(

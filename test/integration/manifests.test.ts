@@ -138,6 +138,11 @@ describe('a manifest that breaks', () => {
     });
     const problem = await controller.waitFor('the problem is known', problemAbout('abc'));
     expect(problem).toMatchObject({ file: `projects/${shop}.yaml`, line: 4 });
+    await controller.waitFor('history has it', ({ journal }) =>
+      journal.find(
+        (record) => record.type === 'problem' && record.project === shop && /abc/.test(record.detail.message),
+      ),
+    );
     await controller.waitFor('it is invalid', ({ status }) => status?.projects[shop]?.state === 'invalid');
     expect(await scenario.version(shop)).toBe('v1');
     expect(await scenario.version(other)).toBe('v1');
@@ -152,6 +157,14 @@ describe('a manifest that breaks', () => {
     const [a = ''] = names;
     await scenario.config.commit({ [`projects/${a}.yaml`]: 'kind: Project\n' });
     await controller.waitFor('the removal is held', problemAbout(`removal of ${a} is held back`));
+    await controller.waitFor('history has what is nobody’s', ({ journal }) =>
+      journal.find(
+        (record) =>
+          record.type === 'problem' &&
+          record.project === undefined &&
+          record.detail.message.startsWith(`projects/${a}.yaml:`),
+      ),
+    );
     expect(await scenario.version(a)).toBe('v1');
   });
 

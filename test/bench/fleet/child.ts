@@ -36,6 +36,9 @@ export interface Figures {
   readonly idleEffects: number;
 }
 
+/** Longer than the watch of a local repository takes to tell of a change and of what may have followed it. */
+const watchTellsMs = 600;
+
 const run = promisify(execFile);
 const never = new AbortController().signal;
 
@@ -117,6 +120,9 @@ async function measure({ settings, size, idleMs, rounds }: Order): Promise<Figur
   const { url, branch } = settings.configRepo;
   for (let round = 0; round < rounds; round += 1) {
     await run('git', ['-C', url, 'pack-refs', '--all']);
+    // The watch tells of it, and once more a while later: a look that is asked for meanwhile waits for that one.
+    await clock.sleep(watchTellsMs, never);
+    await settled();
     await take('one ref read', () => run('git', ['-C', url, 'ls-remote', url, `refs/heads/${branch}`]));
     await take('listing poll', () => controller.sync());
     await loosen(url, branch);
