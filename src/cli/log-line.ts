@@ -32,7 +32,7 @@ export function logLine(log: Fields): string {
 
 /** Nothing for what is not there, and for a no. */
 function fieldText(name: string, value: unknown): string {
-  if (value === true) return name;
+  if (value === true) return oneLine(name);
   if (name === 'phases' && isFields(value)) {
     const took = Object.values(value).reduce<number>((sum, ms) => sum + Number(ms), 0);
     return `took ${formatDuration(took)}`;

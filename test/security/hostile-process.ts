@@ -64,26 +64,24 @@ const readSettings: Reading = (bytes) => {
   };
 };
 
-/** Two projects in files of their own, and one in the file of the input. */
-const neighbours = ['one', 'two', 'three'].map(
-  (name) => [name, documentWith(named(name), ['suspend'], 'false')] as const,
-);
-
-function named(name: string): Readonly<Record<string, unknown>> {
-  return { ...manifestBase, name };
+function neighbour(name: string): string {
+  return documentWith({ ...manifestBase, name }, ['suspend'], 'false');
 }
+
+/** Two projects in files of their own. */
+const others = ['one', 'two'].map((name) =>
+  parseManifests(`projects/${name}.yaml`, Buffer.from(neighbour(name))),
+);
+const above = Buffer.from(`${neighbour('three')}\n---\n`);
+const live = { names: new Map<string, string>(), domains: new Map<string, string>() };
 
 /** Whatever `bytes` declare: projects of other files are as they were, and of its own file those of sound documents. */
 function expectAlone(what: string, bytes: Uint8Array, isJson: boolean): void {
-  const [, third = ''] = neighbours[2] ?? [];
-  const file = isJson ? Buffer.concat([Buffer.from(`${third}\n---\n`), bytes]) : bytes;
+  const file = isJson ? Buffer.concat([above, bytes]) : bytes;
   if (file.length > largestFileBytes) return;
-  const files = [...neighbours.slice(0, 2), ['hostile', file] as const].map(([name, text]) =>
-    parseManifests(`projects/${name}.yaml`, Buffer.from(text)),
-  );
-  const live = { names: new Map<string, string>(), domains: new Map<string, string>() };
+  const files = [...others, parseManifests('projects/hostile.yaml', file)];
   const { projects, problems } = assembleDesired('c', files, { baseDomain: 'example.com', live });
-  for (const [name] of neighbours.slice(0, isJson ? 3 : 2))
+  for (const name of isJson ? ['one', 'two', 'three'] : ['one', 'two'])
     if (!projects.has(name))
       found.push(`${what}: took ${name} with it: ${JSON.stringify(problems).slice(0, 300)}`);
 }

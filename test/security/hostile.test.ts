@@ -6,8 +6,8 @@ import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import PQueue from 'p-queue';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PointsmanError, redact } from '../../src/errors.js';
 import { prettyLog } from '../../src/cli/pretty-log.js';
+import { PointsmanError, redact } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
 import { parseManifests } from '../../src/manifest/parse.js';
 import { decodeLine, encodeLine } from '../../src/record/journal-line.js';
@@ -50,7 +50,7 @@ async function readShare(share: number, shares: number): Promise<Report> {
 describe('hostile input', () => {
   it(
     `is a problem or harmless in every field and file, and never ends a process that parses each ${parseRounds} times`,
-    { timeout: 600_000 },
+    { timeout: 1_800_000 },
     async () => {
       const shares = Math.min(4, availableParallelism());
       const reports = await Promise.all(
@@ -100,34 +100,33 @@ describe('hostile input', () => {
 
   it('stays one line in the log for people, and moves no cursor', () => {
     for (const text of hostileTexts) {
-      const output = new PassThrough({ highWaterMark: 1 << 20 });
-      const log = createLogger({ level: 'info', output: prettyLog(output, { colour: false }) });
-      log.warn({ project: text, error: text, [text]: text, deep: [{ text }] }, text);
-      log
-        .child({ project: text })
-        .error(new PointsmanError('BuildFailed', text, { detail: { tail: [text] } }));
-      log.info({ err: new PointsmanError('BuildFailed', text) }, 'x');
-      const lines = String(output.read()).split('\n');
-      expect(lines.filter((line) => /^\[\d\d:\d\d:\d\d\.\d{3}\] /.test(line))).toHaveLength(3);
-      expect(lines.join('')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/);
+      const people = new PassThrough();
+      const log = createLogger({ level: 'info', output: prettyLog(people, { colour: false }) });
+      const writes: readonly (() => void)[] = [
+        () => log.warn({ project: text, error: text, [text]: text, deep: [{ [text]: text }] }, text),
+        () => log.child({ project: text }).error(new PointsmanError('BuildFailed', text, { cause: text })),
+        () => log.info({ file: text, path: text, [`${text}x`]: true }, 'x'),
+      ];
+      for (const write of writes) {
+        write();
+        expect(String(people.read())).toMatch(/^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e]+\n$/);
+      }
     }
   });
 
   it('stays one line of the journal and whole JSON in the status, and is read back', () => {
     for (const text of hostileTexts) {
-      const record = {
+      const record = (value: string): object => ({
         version: 1,
         seq: 1,
         at: '2026-01-01T00:00:00.000Z',
         type: 'problem',
-        project: text,
-        detail: { message: text, [text]: text },
-      };
-      const { line } = encodeLine(record as never);
+        project: value,
+        detail: { message: value, [`of ${text}`]: [value] },
+      });
+      const { line } = encodeLine(record(text) as never);
       expect(line).not.toContain('\n');
-      const decoded = decodeLine(Buffer.from(line));
-      const open = JSON.parse(redact(JSON.stringify(record))) as object;
-      expect(decoded).toEqual({ kind: 'record', record: open });
+      expect(decodeLine(Buffer.from(line))).toEqual({ kind: 'record', record: record(redact(text)) });
       const status = { ...projectStatus, reason: text, message: text, urls: [text] };
       expect(projectText(status as never)).not.toContain('\n');
       expect(JSON.parse(projectText(status as never))).toMatchObject({
