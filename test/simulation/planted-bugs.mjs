@@ -1,6 +1,6 @@
 /**
  * Bugs that are planted into the controller: `from` stands exactly once in `file` and becomes `to`.
- * `seed`: the first history that is tried; default 1.
+ * `seed`: a history that catches it, tried first.
  */
 export const plantedBugs = [
   {
