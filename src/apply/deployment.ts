@@ -44,10 +44,7 @@ export class Deployment {
     if (step.resumes === null) {
       context.log.info({ ...deployment.fields, attempt, slot, why: step.why }, 'deployment begins');
     } else {
-      context.log.info(
-        { ...deployment.fields, phase: step.resumes.phase },
-        'deployment goes on after a restart',
-      );
+      context.log.info({ ...deployment.fields, phase: step.resumes.phase }, 'deployment goes on');
     }
     deployment.#report();
     return deployment;

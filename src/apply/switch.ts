@@ -45,6 +45,7 @@ export async function switchTraffic(
       throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
     observed = await observeProject(context.project, context);
   }
+  await expectNginx(context);
   await deployment.enter('switching');
   if (!observed.route.present) await context.router.clearSwitch(context.project);
   attempt.pointOfNoReturn();
@@ -137,6 +138,7 @@ async function goBack(
     context.report({ phase: 'probing', step }),
   );
   await routeToSlot(context, slot, container, context.stopping);
+  await expectNginx(context);
   context.report({ phase: 'switching' });
   const observed = await observeProject(context.project, context);
   await moveTraffic(context, observed, container, {
@@ -145,6 +147,11 @@ async function goBack(
     cause: 'bake-failed',
     isRollback: true,
   });
+}
+
+/** Before the journal announces a switch that nobody could make. @throws PointsmanError NginxUnavailable */
+async function expectNginx({ router, project }: PassContext): Promise<void> {
+  await router.liveSlot(project);
 }
 
 /** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */

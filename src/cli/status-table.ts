@@ -99,7 +99,7 @@ function components({ status, colours }: StatusView): string {
   return Object.entries(status.components)
     .filter(([, { ok }]) => !ok)
     .map(([name, { message }]) =>
-      colours.red(`${name} does not answer: ${oneLine(message ?? 'see the log')}\n`),
+      colours.red(`${name}: ${oneLine(message ?? 'it does not answer, see the log')}\n`),
     )
     .join('');
 }

@@ -36,7 +36,8 @@ export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
     state: stateOf(from, live),
     phase,
     reason: trouble?.code ?? null,
-    message: trouble?.message ?? from.step ?? (want.kind === 'resolved' ? want.warning : null),
+    message:
+      trouble?.message ?? from.step ?? standstill(from) ?? (want.kind === 'resolved' ? want.warning : null),
     desired:
       want.kind === 'unknown' || want.kind === 'absent' || want.kind === 'invalid'
         ? null
@@ -52,6 +53,14 @@ export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
     nextRetryAt: failure?.nextRetryAt ?? (blocked === null ? (from.fault?.retryAt ?? null) : null),
     lastDeployment: lastDeployment(input),
   };
+}
+
+/** A suspended project that is down stays down, and its route leads nowhere. */
+function standstill({ plan, input }: ProjectStatusInput): string | null {
+  const { live } = input.observed;
+  const state = live?.container?.state ?? 'gone';
+  if (plan.state !== 'suspended' || live === null || state === 'running') return null;
+  return `its container is ${state}, and nothing is repaired while suspend is true: take that out, or start it by hand`;
 }
 
 function outageOf({ outage }: Pick<ProjectStatusInput, 'outage'>): Plan['blocked'] {

@@ -21,6 +21,7 @@ import type {
 import { countConnections, networkOf } from './process-table.js';
 import { RouterWatch } from './router-watch.js';
 import { SiteFiles, sortOut } from './site-files.js';
+import { setStraysAside } from './strays.js';
 import { SwitchFiles, searchable } from './switch-files.js';
 import { workerUser } from './worker-user.js';
 
@@ -87,6 +88,8 @@ export class NginxRouter implements Router {
     return this.#inTurn(async () => {
       if (changes.length === 0) return [];
       await this.#prepareFolders();
+      for (const name of await setStraysAside(this.#layout.sites))
+        this.#deps.log.warn({ name }, 'no site of ours, set aside');
       await this.#sites.mendDamaged();
       const { good, outcomes } = await sortOut(this.#sites, changes);
       if (good.length === 0) return outcomes;
@@ -200,6 +203,8 @@ export class NginxRouter implements Router {
       (await this.#nginx.master()) !== null
     )
       return repaired;
+    for (const name of await setStraysAside(this.#layout.sites))
+      repaired.push(`${name} among the site files is none of ours and was set aside`);
     if ((await this.#sites.test([])) !== null) {
       for (const project of await this.#sites.setDamagedAside())
         repaired.push(`the site file of ${project} was damaged`);

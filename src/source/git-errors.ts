@@ -72,11 +72,21 @@ const explanations: readonly Explanation[] = [
         : 'the server refused the ssh login; set sshKeyFile',
   },
   {
-    pattern:
-      /Authentication failed|could not read (Username|Password)|terminal prompts disabled|returned error: (401|403)|HTTP Basic: Access denied|Access denied/i,
+    // git asks for what it was given for one host alone: this is another one.
+    pattern: /could not read (?:Username|Password) for '([^']+)'/,
     code: 'SourceUnreachable',
-    text: (match, { credential }) =>
-      `the server refused access${match[2] === '403' ? ' (403)' : ''}; ${credential?.kind === 'token' ? `check the token in ${credential.tokenFile} and what it may read` : 'set a tokenFile for this address'}`,
+    text: (match, context) => {
+      const asked = originOf(match[1] ?? '');
+      return asked === null || asked === context.location.origin
+        ? refused(context.credential)
+        : `the server redirects to ${asked}, which wants a sign-in and is not given the credential; write the address where the repository is now`;
+    },
+  },
+  {
+    pattern:
+      /Authentication failed|terminal prompts disabled|returned error: (401|403)|HTTP Basic: Access denied|Access denied/i,
+    code: 'SourceUnreachable',
+    text: (match, { credential }) => refused(credential, match[1] === '403' ? ' (403)' : ''),
   },
   {
     pattern:
@@ -128,7 +138,7 @@ const explanations: readonly Explanation[] = [
     pattern:
       /unable to access|unable to update url base|redirect|Network is unreachable|No route to host|Connection (?:reset|closed)|kex_exchange|hung up|early EOF|unexpected disconnect|disconnected|RPC failed|recv failure|transfer closed|expected flush|protocol error|bad line length|invalid index-pack output|Could not read from remote repository|remote error|remote: |Operation too slow/i,
     code: 'SourceUnreachable',
-    text: () => 'the connection failed',
+    text: () => 'the connection failed; check the server and the network',
   },
 ];
 
@@ -198,6 +208,15 @@ export function lastLine(stderr: string): string {
   );
   const text = (telling[0] ?? lines.at(-1) ?? 'git gave no reason').replace(/[\u0000-\u001f\u007f]/g, ' ');
   return redact(text).slice(0, 300);
+}
+
+function refused(credential: GitCredential | null, status = ''): string {
+  return `the server refused access${status}; ${credential?.kind === 'token' ? `check the token in ${credential.tokenFile} and what it may read (it is not sent where a redirect leads)` : 'set a tokenFile for this address'}`;
+}
+
+/** As in a location: without user, and without a port that is the scheme's own. Null for no address. */
+function originOf(address: string): string | null {
+  return URL.canParse(address) ? new URL(address).origin : null;
 }
 
 function keyFileOf(credential: GitCredential | null): string {

@@ -61,7 +61,12 @@ export class Remote {
     if (result.code !== 0) {
       const failure = explainRemote(result.stderr, this.#context);
       if (failure.kind === 'remote') throw failure.error;
-      throw remoteError('SourceUnreachable', 'the connection failed', this.#context, lastLine(result.stderr));
+      throw remoteError(
+        'SourceUnreachable',
+        'the connection failed; check the server and the network',
+        this.#context,
+        lastLine(result.stderr),
+      );
     }
     const refs = new Map<string, string>();
     for (const line of result.stdout.toString('utf8').split('\n')) {

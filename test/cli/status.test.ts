@@ -99,7 +99,7 @@ PROBLEMS
       docker: { ok: false, message: 'connection refused; start it' },
     };
     expect((await statusOf({ ...onlyShop, components })).out).toContain(
-      'docker does not answer: connection refused; start it\n',
+      'docker: connection refused; start it\n',
     );
   });
 });

@@ -326,6 +326,27 @@ describe('a managed nginx', () => {
     expect(await versionOf('shop.test')).toBe('blue');
     expect(await world.router.observe('shop')).toMatchObject({ intact: true });
   });
+
+  it('sets aside what somebody put among them, before a reload and before a start', async () => {
+    await withShop();
+    const stray = world.file('sites', 'My notes.conf');
+    await writeFile(stray, 'no nginx {');
+    const other = siteOf('other', nowhere, 'other.test');
+    expect(await world.router.applySites([{ project: 'other', site: other }], soon())).toEqual([
+      { kind: 'applied' },
+    ]);
+    expect((await readdir(world.file('sites'))).sort()).toEqual([
+      'My notes.conf.set-aside',
+      'other.conf',
+      'shop.conf',
+    ]);
+    await writeFile(stray, 'no nginx {');
+    for (const pid of await nginxProcesses()) process.kill(pid, 'SIGKILL');
+    const { health, repaired } = await world.router.repair(soon());
+    expect(health).toEqual({ ok: true, message: null });
+    expect(repaired).toContain('My notes.conf among the site files is none of ours and was set aside');
+    expect(await versionOf('shop.test')).toBe('blue');
+  });
 });
 
 describe('when nginx dies', () => {

@@ -130,16 +130,14 @@ it('takes a tail that stands there twice for one, from wherever it was written a
   for (const from of starts) await expectMended(Buffer.concat([bytes, bytes.subarray(from)]));
 });
 
-it('keeps every whole record when it is cut at any byte', async () => {
-  const bytes = await journalOf(2);
+it('keeps every whole record when it is cut at any byte, and goes on behind it', async () => {
+  const bytes = await journalOf(1);
   const lines = linesOf(bytes);
   for (let cut = 0; cut <= bytes.length; cut += 1) {
     const damaged = bytes.subarray(0, cut);
     const { scan, seqs } = read(damaged);
     expect(scan.damage).toBeNull();
     expect(seqs).toEqual(lines.filter(({ end }) => end - 1 <= cut).map(({ seq }) => seq));
-    // Opening goes to the disk and back: at every line's beginning, end, and somewhere in it.
-    if (lines.some(({ start, end }) => [start, start + 40, end - 1, end].includes(cut)))
-      await expectMended(damaged);
+    await expectMended(damaged);
   }
 });

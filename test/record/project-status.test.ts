@@ -3,7 +3,7 @@ import { planProject } from '../../src/plan/plan-project.js';
 import type { PlanInput } from '../../src/plan/plan.js';
 import { projectStatus, unseenStatus } from '../../src/record/project-status.js';
 import type { ProjectStatusInput } from '../../src/record/project-status.js';
-import { input, served, want } from '../plan/world.js';
+import { container, input, served, want } from '../plan/world.js';
 
 function statusOf(given: PlanInput, more: Partial<ProjectStatusInput> = {}) {
   return projectStatus({
@@ -74,6 +74,22 @@ describe('the status of a project', () => {
     expect(statusOf(suspended, { outage })).toMatchObject({ state: 'suspended', live: null });
     const invalid = input(served('blue', 'A'), { want: { kind: 'invalid', message: 'a.yaml:1:1 no' } });
     expect(statusOf(invalid, { outage })).toMatchObject({ state: 'invalid', reason: 'ManifestInvalid' });
+  });
+
+  it('says of a suspended project that what it routes to is down', () => {
+    const suspended = { want: want('A', { project: { ...want('A').project, suspend: true } }) };
+    const down = container('blue', 'A', { restartPolicy: 'unless-stopped', state: 'exited' });
+    for (const [containers, message] of [
+      [[], expect.stringMatching(/^its container is gone, .*: take that out, or start it by hand$/)],
+      [[down], expect.stringMatching(/^its container is exited, and nothing is repaired/)],
+      [served('blue', 'A').containers, null],
+    ] as const)
+      expect(
+        statusOf(input({ ...served('blue', 'A'), containers: containers ?? [] }, suspended)),
+      ).toMatchObject({
+        state: 'suspended',
+        message: message as string | null,
+      });
   });
 
   it('is there before the project was looked at, with what keeps it from that', () => {

@@ -58,7 +58,11 @@ describe('SecretFiles', () => {
   });
 
   it.each<[string, () => Promise<unknown>, RegExp]>([
-    ['that others can read', () => chmod(join(dir, '.key'), 0o644), /has mode 644, others can read it: chmod 600/],
+    [
+      'that others can read',
+      () => chmod(join(dir, '.key'), 0o644),
+      /has mode 644, others can read it: chmod 600/,
+    ],
     [
       'that is a folder',
       async () => {

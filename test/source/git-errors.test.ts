@@ -27,6 +27,16 @@ describe('explainRemote', () => {
       null,
     ],
     [
+      "fatal: could not read Password for 'https://x-access-token@git.example.com': terminal prompts disabled",
+      'check the token in /etc/token',
+      token,
+    ],
+    [
+      "fatal: could not read Username for 'https://elsewhere.example.com': terminal prompts disabled",
+      'redirects to https://elsewhere.example.com, which wants a sign-in',
+      token,
+    ],
+    [
       "fatal: unable to access 'https://git.example.com/acme/shop.git/': The requested URL returned error: 403",
       '(403)',
       token,

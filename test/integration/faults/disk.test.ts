@@ -9,16 +9,19 @@ import type { Controller } from '../../support/controller.js';
 import { createScenario, type Scenario } from '../../support/scenario.js';
 import { until } from '../../support/waiting.js';
 import { Invariants } from './invariants.js';
-import { account, expectAtRest, isFull } from './report.js';
+import { account, accountAlone, expectAtRest, isFull } from './report.js';
 
 const execute = promisify(execFile);
 const page = 4096;
 /** Pages that are left when the disk counts as full: each lets the next write through. */
 const pagesLeft = isFull ? Array.from({ length: 40 }, (_, pages) => pages) : [0, 1, 3, 9, 27];
+/** A first deployment writes more: a mirror of its own, a site file, what is staged for nginx. */
+const pagesLeftOfFirst = isFull ? [0, 1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 64] : [0, 8, 32];
 
 let scenario: Scenario;
 let shop: string;
 let application: Application;
+let applications: Record<string, Application>;
 let controller: Controller;
 let invariants: Invariants;
 
@@ -27,7 +30,8 @@ beforeEach(async () => {
   await execute('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=755', 'tmpfs', scenario.stateDir]);
   shop = scenario.name('shop');
   application = await scenario.application('shop');
-  invariants = await Invariants.watch(scenario, { [shop]: application });
+  applications = { [shop]: application };
+  invariants = await Invariants.watch(scenario, applications);
   await scenario.commitManifest(shop, application, { health: { bake: '200ms' } });
   controller = scenario.start();
   await controller.waitLive(shop);
@@ -91,6 +95,30 @@ it('names a full disk, serves on, and goes on by itself when there is room again
   }
   expect(hurt).toBeGreaterThan(0);
   await account('disk full', hurt, client);
+  await invariants.end(controller);
+}, 1_200_000);
+
+it('names it in first deployments too', async () => {
+  let hurt = 0;
+  for (const pages of pagesLeftOfFirst) {
+    const name = scenario.name(`first-${pages}`);
+    const first = await scenario.application(`first-${pages}`);
+    applications[name] = first;
+    await fill(pages);
+    const configCommit = await scenario.commitManifest(name, first, { health: { bake: '200ms' } });
+    const outcome = await controller.waitFor('status names the fault, or nothing was hurt', ({ status }) =>
+      status?.projects[name]?.state === 'live' ? 'live' : named(/no space left on device.*free/is),
+    );
+    if (outcome === 'named') hurt += 1;
+    expect(await scenario.version(shop)).toBe('v1');
+    await rm(filler());
+    await controller.waitLive(name, { configCommit });
+    expect((await controller.waitIdle({ configCommit })).problems).toEqual([]);
+    expect(await scenario.version(name)).toBe('v1');
+    await invariants.look();
+  }
+  expect(hurt).toBeGreaterThan(0);
+  await accountAlone('disk full in first deployments', hurt);
   await invariants.end(controller);
 }, 1_200_000);
 

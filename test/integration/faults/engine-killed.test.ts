@@ -13,13 +13,13 @@ import { account, accountOutage, isFull } from './report.js';
  * Phases of an update, and what comes after it. `creating` and `starting`: the engine has made or
  * started the candidate, and the controller hardly knows; `retiring`: it stops the previous container.
  */
-type Moment = Exclude<Phase, 'queued' | 'fetching'> | 'creating' | 'draining' | 'retiring';
+type Moment = Exclude<Phase, 'fetching'> | 'creating' | 'draining' | 'retiring';
 const moments: readonly Moment[] = isFull
   ? [
-      ...(['building', 'releasing', 'creating', 'starting', 'probing', 'switching'] as const),
-      ...(['baking', 'draining', 'retiring'] as const),
+      ...(['queued', 'building', 'releasing', 'creating', 'starting', 'probing'] as const),
+      ...(['switching', 'baking', 'draining', 'retiring'] as const),
     ]
-  : ['creating', 'switching', 'retiring'];
+  : ['building', 'creating', 'switching', 'retiring'];
 
 /** What the engine tells of a slot's container at that moment. */
 const events: Partial<Record<Moment, string>> = { creating: 'create', starting: 'start', retiring: 'kill' };

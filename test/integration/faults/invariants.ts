@@ -1,17 +1,24 @@
 /**
  * The invariants that can be seen from the outside, on the real engine, nginx and state directory:
  *
+ *   S4   nginx takes its files as they stand on the disk
  *   S5   at most two slots and one network a project, by name and by address
  *   S6   containers of others, one without a label and one of another instance, are as they were
  *   S8   every journal record that was seen once is still there, and there is no gap
+ *   S10  a second controller is refused
+ *   S11  the container that answers leads back to its commits, its image and its revision
  *   S14  status is complete by its schema, and the container that it calls live is the one that
  *        answers through nginx, with the revision and the commit that status names
+ *   Q1   where nothing is wanted any more, nothing is done
  *   Q4   nothing is left of a project that was removed
  *
- * Each one that is broken is counted by the sum of the run, and fails the test.
+ * Each one that is broken is counted by the sum of the run, and fails the test. Requests that are lost
+ * or answered wrongly (S1, S2, Q5) are the clients' to count, and `expectAtRest` sees Q2.
  */
+import { execFile } from 'node:child_process';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type Docker from 'dockerode';
 import { expect } from 'vitest';
@@ -26,6 +33,7 @@ import type { Scenario } from '../../support/scenario.js';
 import { expectSettled } from '../../support/settled.js';
 import { note } from './report.js';
 
+const execute = promisify(execFile);
 const label = (name: string): string => `dev.pointsman.${name}`;
 const isStatus = new Ajv2020({ allowUnionTypes: true }).compile<Status>(loadSchema('status'));
 
@@ -60,6 +68,7 @@ export class Invariants {
   /** All of them, at rest. Records that a journal lost on purpose are to be forgotten first. */
   async look(): Promise<void> {
     await this.#check([
+      (say) => this.#nginxFiles(say),
       (say) => this.#slots(say),
       (say) => this.#strangers(say),
       (say) => this.#journal(say),
@@ -75,8 +84,9 @@ export class Invariants {
   async end(controller: Controller): Promise<void> {
     const { scenario } = this;
     await this.look();
+    await this.#check([(say) => this.#oneWriter(say)]);
     await controller.stop();
-    await expectSettled(scenario);
+    await this.#check([(say) => this.#settled(say)]);
     const last = scenario.start();
     const manifests = Object.keys(this.applications).map((name) => [`projects/${name}.yaml`, null] as const);
     const commit = await scenario.config.commit(Object.fromEntries(manifests), 'Remove all');
@@ -134,6 +144,20 @@ export class Invariants {
       HostConfig.RestartPolicy?.Name,
       ...(isMortal ? [] : [RestartCount, State.Status, State.StartedAt]),
     ]);
+  }
+
+  async #nginxFiles(say: Say): Promise<void> {
+    const main = join(this.scenario.stateDir, 'nginx', 'nginx.conf');
+    await execute('nginx', ['-t', '-q', '-c', main]).catch((error: Error) => say(`S4: ${error.message}`));
+  }
+
+  async #oneWriter(say: Say): Promise<void> {
+    const { code, stderr } = await this.scenario.pointsman('run', '--once');
+    if (code !== 2) say(`S10: a second controller ended with status ${code}: ${stderr}`);
+  }
+
+  async #settled(say: Say): Promise<void> {
+    await expectSettled(this.scenario).catch((error: Error) => say(`Q1: ${error.message}`));
   }
 
   async #strangers(say: Say): Promise<void> {
@@ -197,9 +221,14 @@ export class Invariants {
       const { HOSTNAME: answering = '' } = JSON.parse(body) as { readonly HOSTNAME?: string };
       if (answering === '' || live.container?.startsWith(answering) !== true)
         say(`S14: ${project} is answered by ${answering}, and status says ${live.container}`);
-      const { Config } = await this.docker.getContainer(answering).inspect();
-      if (Config.Labels[label('revision')] !== live.revision)
-        say(`S14: ${project} runs ${Config.Labels[label('revision')]}, and status says ${live.revision}`);
+      const { Config, Image } = await this.docker.getContainer(answering).inspect();
+      const runs = [label('revision'), label('source-commit')].map((key) => Config.Labels[key]);
+      const said = [live.revision, live.sourceCommit, live.image];
+      if ([...runs, Image].join(' ') !== said.join(' '))
+        say(`S11: ${project} runs ${[...runs, Image].join(' ')}, and status says ${said.join(' ')}`);
+      const configCommit = Config.Labels[label('config-commit')] ?? '';
+      const kind = await git(this.scenario.config.path, 'cat-file', '-t', configCommit).catch(String);
+      if (kind !== 'commit') say(`S11: ${project} runs by ${configCommit}, which is no commit: ${kind}`);
       const version = await git(application.path, 'show', `${live.sourceCommit}:version.txt`);
       if (version.trim() !== headers['x-version'])
         say(`S14: ${project} answers with ${String(headers['x-version'])}, its commit is ${version.trim()}`);
