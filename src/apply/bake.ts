@@ -4,7 +4,7 @@ import type { Attempt } from './context.js';
 import { Superseded } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
-import { containerOf, pause, probeTargetOf, watchExit } from './probe.js';
+import { containerOf, pause, probeTargetOf, whileRunning } from './probe.js';
 import type { ProbeTarget } from './prober.js';
 
 /**
@@ -29,16 +29,8 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
   try {
     lookAround();
     const container = await containerOf(context, state);
-    const exit = watchExit(context, container.id, signal);
-    try {
-      await Promise.race([
-        exit,
-        keepProbing(deployment, probeTargetOf(container, step.target.project.health), signal),
-      ]);
-    } finally {
-      ended.abort();
-      exit.catch(() => undefined);
-    }
+    const target = probeTargetOf(container, step.target.project.health);
+    await whileRunning(context, container.id, signal, (running) => keepProbing(deployment, target, running));
   } catch (error) {
     context.stopping.throwIfAborted();
     if (goBack.signal.aborted) throw goBack.signal.reason;

@@ -73,21 +73,39 @@ export async function untilHealthy(
   signal: AbortSignal,
   onProgress: (line: string) => void,
 ): Promise<void> {
+  await whileRunning(context, container, signal, (ended) =>
+    probeUntil(context, target, withinMs, ended, onProgress),
+  );
+}
+
+/**
+ * Probes that are given up as soon as the container exits. When they fail, a container that is down has
+ * exited, also where the engine has not told of it yet. @throws PointsmanError ContainerExited
+ */
+export async function whileRunning(
+  context: PassContext,
+  container: string,
+  signal: AbortSignal,
+  probing: (ended: AbortSignal) => Promise<void>,
+): Promise<void> {
   const ended = new AbortController();
-  const exit = watchExit(context, container, AbortSignal.any([signal, ended.signal]));
+  const either = AbortSignal.any([signal, ended.signal]);
+  const exit = watchExit(context, container, either);
+  const probed = probing(either).catch(async (error: unknown) => {
+    const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
+    if (!either.aborted && facts?.state === 'exited') await exit;
+    throw error;
+  });
   try {
-    await Promise.race([
-      exit,
-      probeUntil(context, target, withinMs, AbortSignal.any([signal, ended.signal]), onProgress),
-    ]);
+    await Promise.race([exit, probed]);
   } finally {
     ended.abort();
-    exit.catch(() => undefined);
+    for (const left of [exit, probed]) left.catch(() => undefined);
   }
 }
 
 /** Never resolves; rejects with ContainerExited when the container stops. */
-export async function watchExit(
+async function watchExit(
   context: PassContext,
   container: string,
   signal: AbortSignal,

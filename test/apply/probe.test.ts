@@ -2,20 +2,32 @@ import { expect, it } from 'vitest';
 import type { PassContext } from '../../src/apply/context.js';
 import { untilHealthy } from '../../src/apply/probe.js';
 import type { HealthSpec } from '../../src/manifest/project.js';
+import { container } from '../plan/world.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { probeTarget } from '../support/probe-target.js';
 
-/** When each probe went out, in ms since the first, and how it ended: `failing` probes fail before all others pass. */
+/**
+ * When each probe went out, in ms since the first, and how it ended: `failing` probes fail before all
+ * others pass. `exitCode`: the container is down, and the engine tells of it only when the time for probes is over.
+ */
 async function probesOf(
   health: Partial<HealthSpec>,
   failing = 0,
+  exitCode: number | null = null,
 ): Promise<{ readonly at: readonly number[]; readonly ended: string }> {
   const clock = new ManualClock();
   const at: number[] = [];
   const context = {
     project: 'shop',
     clock,
-    runtime: { waitForExit: () => new Promise<number>(() => undefined) },
+    runtime: {
+      containers: () =>
+        Promise.resolve([container('blue', 'r1', exitCode === null ? {} : { state: 'exited' })]),
+      waitForExit: () =>
+        new Promise<number>((resolve) => {
+          if (exitCode !== null) clock.timer(health.withinMs ?? 0, () => resolve(exitCode));
+        }),
+    },
     prober: {
       probe() {
         at.push(clock.monotonic());
@@ -29,7 +41,7 @@ async function probesOf(
   const { signal } = new AbortController();
   const ended = untilHealthy(
     context,
-    'c1',
+    container('blue', 'r1').id,
     { ...target, health: spec },
     spec.withinMs,
     signal,
@@ -37,7 +49,7 @@ async function probesOf(
   )
     .then(() => 'healthy')
     .catch((error: Error) => error.message);
-  await clock.advance(spec.withinMs + 1);
+  await clock.advance(2 * spec.withinMs);
   expect(clock.pending).toBe(0);
   return { at, ended: await ended };
 }
@@ -67,4 +79,10 @@ it('says what to change when the interval leaves no time for all successes', asy
   expect(ended).toBe(
     'not healthy within 60s (2 probes): it answers, but not 3 times in a row; raise health.within, or lower health.successes or health.interval',
   );
+});
+
+it('says that the container exited also where the engine tells of it after the last probe', async () => {
+  const { at, ended } = await probesOf({ intervalMs: 300, withinMs: 1_000 }, 60, 3);
+  expect(at).toEqual([0, 300, 600, 900]);
+  expect(ended).toBe('the container exited with 3');
 });
