@@ -142,7 +142,10 @@ it(`holds no more after ${deployments} deployments than after ${warmUp}`, async 
   scenario = await createScenario();
   const shop = scenario.name('shop');
   const application = await Application.create(join(scenario.folder, 'applications', 'shop'), 'v0', {});
-  await scenario.commitManifest(shop, application, { health: { bake: '100ms' } });
+  // A machine that is busy is no reason to go back.
+  await scenario.commitManifest(shop, application, {
+    health: { bake: '100ms', timeout: '10s', within: '60s' },
+  });
   invariants = await Invariants.watch(scenario, { [shop]: application });
   await mkdir(temporaryFolder());
   const controller = scenario.start({
