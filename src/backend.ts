@@ -141,10 +141,11 @@ async function* containerLogs(settings: Settings, options: ContainerLogOptions):
     const slot = options.slot ?? observed.live?.slot ?? null;
     const container = slot === null ? null : observed.containers[slot];
     if (container === null) {
+      const { project } = options;
       const which = slot === null ? 'nothing is live' : `there is no container in ${slot}`;
       throw new PointsmanError(
         'NotRunning',
-        `${options.project}: ${which}; see \`pointsman status ${options.project}\``,
+        `${project}: ${which}; "pointsman status ${project}" says why, "pointsman logs ${project} --build" what its newest deployment wrote`,
       );
     }
     yield* adapters.runtime.logs(

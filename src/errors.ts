@@ -87,17 +87,28 @@ export function isAbort(error: unknown, signal?: AbortSignal): boolean {
   );
 }
 
+/** Longest message of an error in status, journal and logs, characters. */
+const longestMessage = 4_000;
+
 /** A caught value as one line, for logs and status. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return redact(text.replace(/\s+/g, ' ').trim());
+  return shortened(redact(text.replace(/\s+/g, ' ').trim()));
+}
+
+/** What others wrote, in at most some 4,000 characters: its beginning and its end, which say the most. */
+export function shortened(text: string): string {
+  if (text.length <= longestMessage) return text;
+  const half = longestMessage / 2;
+  return `${text.slice(0, half)} … ${text.slice(-half)}`;
 }
 
 /** Takes user and password out of every URL in `text`. */
 export function redact(text: string): string {
   // Most text has none, and is looked at for every line of log and status.
   if (!text.includes('://')) return text;
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1');
+  // A scheme is short. Without that, a long word would be tried from each of its letters to its end.
+  return text.replace(/([a-z][a-z0-9+.-]{0,30}:\/\/)[^/\s@]+@/gi, '$1');
 }
 
 /** What the system refuses, as one line, with its mend where there is one. */

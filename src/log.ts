@@ -1,5 +1,4 @@
 import pino from 'pino';
-import pretty from 'pino-pretty';
 import { PointsmanError, redact } from './errors.js';
 
 export type Logger = pino.Logger;
@@ -7,10 +6,6 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** Lines for people instead of JSON. */
-  readonly pretty: boolean;
-  /** Only with `pretty`. */
-  readonly colour: boolean;
   readonly output: NodeJS.WritableStream;
 }
 
@@ -22,17 +17,7 @@ const deepest = 8;
  * Every string that passes through has user and password taken out of its URLs.
  */
 export function createLogger(options: LogOptions): Logger {
-  const { level, output, colour } = options;
-  const stream = options.pretty
-    ? pretty({
-        destination: output,
-        colorize: colour,
-        ignore: 'pid,hostname',
-        singleLine: true,
-        sync: true,
-        translateTime: 'SYS:HH:MM:ss.l',
-      })
-    : output;
+  const { level, output } = options;
   const logger = pino(
     {
       level,
@@ -55,7 +40,7 @@ export function createLogger(options: LogOptions): Logger {
         },
       },
     },
-    stream as pino.DestinationStream,
+    output as pino.DestinationStream,
   );
   // pino asks no formatter about the fields of a child. Children inherit this method.
   const { child } = logger;

@@ -120,7 +120,10 @@ async function applySteps(steps: readonly Step[], context: PassContext): Promise
       if (looksAgain.has(step.kind)) break;
     } catch (error) {
       context.stopping.throwIfAborted();
-      context.log.warn({ project: context.project, step: step.kind, error: messageOf(error) }, 'step failed');
+      // The first is thrown, and told by whoever asked for the pass.
+      const level = failure === null ? 'debug' : 'warn';
+      const fields = { project: context.project, step: step.kind, error: messageOf(error) };
+      context.log[level](fields, 'step failed');
       failure ??= error instanceof Error ? error : new Error(String(error));
       if (!upkeep.has(step.kind)) break;
     }

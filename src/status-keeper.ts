@@ -22,8 +22,8 @@ const notYet = 'not looked at yet';
 /** Where a project's deployment is. */
 export interface ProgressEvent {
   readonly project: string;
-  /** An outcome ends it. */
-  readonly phase: Phase | Outcome;
+  /** An outcome ends it; null what was no deployment, such as a way back. */
+  readonly phase: Phase | Outcome | null;
   /** Milliseconds since the deployment began. */
   readonly elapsedMs: number;
   /** `[2/5] RUN npm ci` while building. */
@@ -33,6 +33,8 @@ export interface ProgressEvent {
 interface Entry {
   view: PassView | null;
   phase: Phase | null;
+  /** What goes on in `phase`: a build's step, what a probe was answered. */
+  step: string | null;
   /** When `phase` was last null, by the monotonic clock. */
   busySince: number;
   fault: ProjectStatusInput['fault'];
@@ -95,13 +97,15 @@ export class StatusKeeper implements PassListener {
     const entry = this.#entry(project);
     const now = this.deps.clock.monotonic();
     if (entry.phase === null) entry.busySince = now;
-    const phase = progress.phase ?? progress.outcome;
-    if (phase !== undefined) {
+    const phase = progress.phase ?? progress.outcome ?? null;
+    if (phase !== null || entry.phase !== null) {
       const step = progress.step === undefined ? {} : { step: progress.step };
       this.deps.onProgress({ project, phase, elapsedMs: now - entry.busySince, ...step });
     }
-    if (entry.phase === progress.phase) return;
+    const step = progress.step ?? null;
+    if (entry.phase === progress.phase && entry.step === step) return;
     entry.phase = progress.phase;
+    entry.step = step;
     this.touch();
   }
 
@@ -186,6 +190,7 @@ export class StatusKeeper implements PassListener {
     const entry: Entry = {
       view: null,
       phase: null,
+      step: null,
       busySince: 0,
       fault: null,
       isFetching: false,
@@ -265,14 +270,15 @@ export class StatusKeeper implements PassListener {
     };
   }
 
-  #show(name: string, { view, phase, isFetching, fault, shown }: Entry): Shown | null {
+  #show(name: string, { view, phase, step, isFetching, fault, shown }: Entry): Shown | null {
     const memory = this.deps.journal.memory.project(name);
     const drain = this.#drains?.state(name) ?? null;
     const { docker, nginx } = this.#components;
-    const from = [view, phase, isFetching, fault, memory, drain?.slot, drain?.inFlight, docker, nginx];
+    const from = [view, phase, step, isFetching, fault, memory, drain?.slot, drain?.inFlight, docker, nginx];
     if (shown?.from.every((part, index) => part === from[index]) === true) return shown;
     const now = {
       phase: phase ?? (isFetching ? ('fetching' as const) : null),
+      step,
       fault,
       outage: this.#outage,
     };
@@ -284,14 +290,14 @@ export class StatusKeeper implements PassListener {
     { input, plan, waiting }: PassView,
     memory: PlanInput['memory'],
     drain: ProjectStatusInput['drain'],
-    now: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>,
+    now: Pick<ProjectStatusInput, 'phase' | 'step' | 'fault' | 'outage'>,
   ): ProjectStatus | null {
     const publicPort = publicPortOf(this.deps.settings.nginx.listen);
     return projectStatus({ ...now, input: { ...input, memory }, plan, waiting, drain, publicPort });
   }
 
   /** Declared, and not looked at yet; what is not declared and was never seen is not there. */
-  #unseen(name: string, now: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>): ProjectStatus | null {
+  #unseen(name: string, now: Parameters<typeof unseenStatus>[0]): ProjectStatus | null {
     return this.deps.desired.knows(name) ? unseenStatus(now) : null;
   }
 

@@ -6,7 +6,7 @@ import type { LogOptions } from '../src/log.js';
 
 function logged(use: (log: ReturnType<typeof createLogger>) => void, more: Partial<LogOptions> = {}): string {
   const output = new PassThrough();
-  use(createLogger({ level: 'info', pretty: false, colour: false, output, ...more }));
+  use(createLogger({ level: 'info', output, ...more }));
   return (output.read() as Buffer | null)?.toString() ?? '';
 }
 
@@ -43,11 +43,9 @@ it.each([
   ['the fields of a child', (log: ReturnType<typeof createLogger>) => log.child({ url }).info('x')],
   ['a value in the message', (log: ReturnType<typeof createLogger>) => log.info('at %s', url)],
 ])('takes credentials out of %s', (_name, use) => {
-  for (const pretty of [false, true]) {
-    const text = logged(use, { pretty });
-    expect(text).toContain('git.example.com');
-    expect(text).not.toContain('s3cret');
-  }
+  const text = logged(use);
+  expect(text).toContain('git.example.com');
+  expect(text).not.toContain('s3cret');
 });
 
 it('tells the code and detail of a foreseen failure, without a stack', () => {
@@ -60,12 +58,6 @@ it('tells the code and detail of a foreseen failure, without a stack', () => {
     detail: { step: 3 },
   });
   expect(logged((log) => log.error({ err: new Error('bug') }, 'failed'))).toContain('log.test.ts');
-});
-
-it('is for people when pretty, and coloured only when asked', () => {
-  const text = logged((log) => log.info({ project: 'shop' }, 'live'), { pretty: true });
-  expect(text).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: live \{"project":"shop"\}\n$/);
-  expect(logged((log) => log.info('live'), { pretty: true, colour: true })).toMatch(/\u001b\[3\dm/);
 });
 
 it('survives what goes in circles', () => {

@@ -281,7 +281,7 @@ run_simulation() {
 }
 
 run_security() {
-  suite security 420
+  suite security 600
   # What it executed is worth reading; a finding fails.
   if check 'fuzzing' 120 npm run --silent fuzz -- --seconds 60 --seed 1; then cat "$work/fuzzing.log"; fi
 }

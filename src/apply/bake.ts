@@ -60,9 +60,10 @@ async function keepProbing(deployment: Deployment, target: ProbeTarget, signal: 
   for (;;) {
     await clock.sleep(Math.max(0, Math.min(intervalMs, end - clock.monotonic())), signal);
     const result = await prober.probe(target, signal);
+    if (result.ok && inRow > 0) deployment.progress(null);
     inRow = result.ok ? 0 : inRow + 1;
     if (!result.ok) {
-      deployment.progress(result.why);
+      deployment.progress(`${inRow} of ${failures} failed probes: ${result.why}`);
       if (inRow >= failures)
         throw failed(`${failures} probes in a row failed after the switch: ${result.why}`);
     }

@@ -8,6 +8,7 @@
  * and the next start goes on with it.
  */
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
 import { otherSlot } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
 import { observeProject } from '../observe/observe-project.js';
@@ -25,6 +26,9 @@ import { runRelease } from './release.js';
 import { stopAndRemove } from './remove.js';
 import { startCandidate } from './start.js';
 import { routeFirst, switchBack, switchTraffic } from './switch.js';
+
+/** The deployment stays open, and goes on when the journal takes records and nginx answers again. */
+const saysNothingOfRevision: ReadonlySet<ErrorCode> = new Set(['JournalUnwritable', 'NginxUnavailable']);
 
 /** What the phases hand on to each other. */
 export interface DeployState {
@@ -184,8 +188,7 @@ async function endBadly(
     return;
   }
   if (!(error instanceof PointsmanError)) throw error;
-  // Says nothing about the revision: it stays open and goes on when the journal takes records again.
-  if (error.code === 'JournalUnwritable') throw error;
+  if (saysNothingOfRevision.has(error.code)) throw error;
   // Its bake is still to come, or to end: the next pass goes on with it.
   if (attempt.isSwitched && (await servesAlready(deployment))) throw error;
   const detail = await failureDetail(error, deployment, state);
@@ -194,9 +197,9 @@ async function endBadly(
   await deployment.end('failed', detail);
 }
 
-/** What a container said last; the output of a build stands in the log already. */
+/** What a container said last; the output of a build and of a release command stands in the log already. */
 function logTail(deployment: Deployment, { tail }: DeploymentDetail): void {
-  if (deployment.phase === 'building') return;
+  if (deployment.phase === 'building' || deployment.phase === 'releasing') return;
   for (const line of tail ?? []) deployment.log.line(line);
 }
 

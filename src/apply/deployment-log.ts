@@ -8,6 +8,8 @@ import { redact } from '../errors.js';
 /** Log files kept per project, and the size at which one is cut. */
 const keptFiles = 20;
 const longestFileBytes = 16 * 1024 * 1024;
+/** What could make two lines of one, or move the cursor of whoever reads it. */
+const unprintable = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g;
 /** How long the logs of a removed project stay. */
 const keptAfterRemovalMs = 24 * 3_600_000;
 
@@ -97,7 +99,7 @@ export class DeploymentLog {
 
   line(text: string): void {
     if (this.#broken || this.#written > longestFileBytes) return;
-    const data = `${new Date().toISOString()} ${redact(text)}\n`;
+    const data = `${new Date().toISOString()} ${redact(text).replace(unprintable, ' ')}\n`;
     this.#written += data.length;
     this.stream.write(this.#written > longestFileBytes ? 'the rest is left out: this log is full\n' : data);
   }

@@ -44,10 +44,7 @@ export class Deployment {
     if (step.resumes === null) {
       context.log.info({ ...deployment.fields, attempt, slot, why: step.why }, 'deployment begins');
     } else {
-      context.log.info(
-        { ...deployment.fields, phase: step.resumes.phase },
-        'deployment goes on after a restart',
-      );
+      context.log.info({ ...deployment.fields, phase: step.resumes.phase }, 'deployment goes on');
     }
     deployment.#report();
     return deployment;
@@ -72,9 +69,14 @@ export class Deployment {
     this.#report();
   }
 
-  /** What goes on inside the phase, for whoever watches. */
-  progress(step: string): void {
-    this.context.report({ phase: this.#phase, step });
+  /** What goes on inside the phase, for whoever watches; null when what was told is over. */
+  progress(step: string | null): void {
+    this.context.report({ phase: this.#phase, ...(step === null ? {} : { step }) });
+  }
+
+  /** The same, of one attempt among others at the revision. */
+  progressOfAttempt(step: string): void {
+    this.progress(`attempt ${this.step.attempt} of ${this.context.settings.retries.attempts}: ${step}`);
   }
 
   async end(outcome: Outcome, detail: DeploymentDetail = {}): Promise<void> {

@@ -16,12 +16,17 @@ export async function failureDetail(
   const { context, step } = deployment;
   const { retries } = context.settings;
   const tail = tailOf(error) ?? (await outputOf(deployment, state));
-  const message = messageOf(error);
+  const message = withOutput(messageOf(error), tail, context.project);
   const final =
     error.reaction === 'stall' || (error.reaction === 'retry' && step.attempt >= retries.attempts);
   if (final) return { reason: error.code, message, final, tail };
   const nextRetryAt = new Date(context.clock.now() + backoffMs(retries, step.attempt)).toISOString();
   return { reason: error.code, message, final, tail, nextRetryAt };
+}
+
+/** Says where to read on, where something was written. */
+function withOutput(message: string, tail: readonly string[], project: string): string {
+  return tail.length === 0 ? message : `${message}; "pointsman logs ${project} --build" shows its output`;
 }
 
 function tailOf(error: PointsmanError): readonly string[] | null {

@@ -42,7 +42,7 @@ export async function probeCandidate(
   };
   const sinceMs = state.startedAt === null ? 0 : context.clock.monotonic() - state.startedAt;
   await untilHealthy(context, container.id, target, target.health.withinMs - sinceMs, signal, (line) =>
-    deployment.progress(line),
+    deployment.progressOfAttempt(line),
   );
 }
 
@@ -61,7 +61,8 @@ export function candidateOf(found: ContainerFacts | null, state: DeployState): C
 }
 
 /**
- * Resolves after `health.successes` good probes in a row. The first probe goes out at once.
+ * Resolves after `health.successes` good probes in a row. The first probe goes out at once. `onProgress`
+ * hears of each probe from the first that fails.
  * @throws PointsmanError ContainerExited at once when it exits, ProbeFailed after `withinMs`
  */
 export async function untilHealthy(
@@ -94,10 +95,7 @@ export async function watchExit(
   const exitCode = await context.runtime.waitForExit(container, signal);
   const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
   const memory = facts?.outOfMemory === true ? ', out of memory: raise run.memory' : '';
-  throw new PointsmanError(
-    'ContainerExited',
-    `the container exited with ${exitCode}${memory}: its last lines are in the log`,
-  );
+  throw new PointsmanError('ContainerExited', `the container exited with ${exitCode}${memory}`);
 }
 
 async function probeUntil(
@@ -110,12 +108,16 @@ async function probeUntil(
   const { clock } = context;
   const startedAt = clock.monotonic();
   const deadline = startedAt + withinMs;
+  const { successes } = target.health;
   let inRow = 0;
+  let everFailed = false;
   for (let probes = 1; ; probes += 1) {
     const result = await context.prober.probe(target, signal);
     inRow = result.ok ? inRow + 1 : 0;
-    if (inRow >= target.health.successes) return;
+    if (inRow >= successes) return;
+    everFailed ||= !result.ok;
     if (!result.ok) onProgress(result.why);
+    else if (everFailed) onProgress(`healthy ${inRow} of ${successes} times in a row`);
     const now = clock.monotonic();
     const pauseMs = target.health.intervalMs ?? unwrittenPauseMs(now - startedAt);
     if (now + pauseMs > deadline) throw neverHealthy(result, probes, target);

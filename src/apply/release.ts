@@ -24,8 +24,7 @@ export async function runRelease(
   await deployment.enter('releasing');
   const id = await ownRelease(deployment, state, signal);
   const exitCode = await awaitRelease(deployment, id, release.timeoutMs);
-  const tail = await context.runtime.tail(id, longestOutput);
-  for (const line of tail) deployment.log.line(line);
+  const tail = await logRelease(deployment, id);
   if (exitCode !== 0) {
     await context.runtime.remove(id);
     const message = `the release command exited with ${exitCode}: mend it and commit, or run it again with \`pointsman retry ${context.project}\``;
@@ -74,6 +73,13 @@ async function awaitForeign(deployment: Deployment, container: ContainerFacts): 
   await context.runtime.remove(container.id);
 }
 
+/** Copies what it wrote into the deployment's log. Resolves to it. */
+async function logRelease({ context, log }: Deployment, id: string): Promise<readonly string[]> {
+  const lines = await context.runtime.tail(id, longestOutput);
+  for (const line of lines) log.line(line);
+  return lines;
+}
+
 async function awaitRelease(deployment: Deployment, id: string, timeoutMs: number): Promise<number> {
   const { context } = deployment;
   const timeout = new AbortController();
@@ -82,14 +88,12 @@ async function awaitRelease(deployment: Deployment, id: string, timeoutMs: numbe
     return await context.runtime.waitForExit(id, AbortSignal.any([context.stopping, timeout.signal]));
   } catch (error) {
     if (!timeout.signal.aborted || context.stopping.aborted) throw error;
-    const tail = await context.runtime.tail(id, tailLines);
+    const tail = await logRelease(deployment, id);
     await context.runtime.remove(id);
     throw new PointsmanError(
       'ReleaseTimedOut',
       `the release command took longer than release.timeout ${timeoutMs / 1000}s: raise it, or make it faster`,
-      {
-        detail: { tail },
-      },
+      { detail: { tail: tail.slice(-tailLines) } },
     );
   } finally {
     cancelTimer();

@@ -45,6 +45,7 @@ export async function switchTraffic(
       throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
     observed = await observeProject(context.project, context);
   }
+  await expectNginx(context);
   await deployment.enter('switching');
   if (!observed.route.present) await context.router.clearSwitch(context.project);
   attempt.pointOfNoReturn();
@@ -90,7 +91,7 @@ async function probeAgain(deployment: Deployment, state: DeployState): Promise<v
   const { withinMs } = target.health;
   try {
     await untilHealthy(context, container.id, target, withinMs, context.stopping, (line) =>
-      deployment.progress(line),
+      deployment.progressOfAttempt(line),
     );
   } catch (error) {
     if (error instanceof PointsmanError) await context.router.clearSwitch(context.project);
@@ -113,6 +114,19 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
       `revision ${rejected} failed its bake and the previous slot ${slot} is gone, so it keeps serving: revert the commit`,
     );
   }
+  try {
+    await goBack(context, slot, container, identity);
+  } finally {
+    context.report({ phase: null });
+  }
+}
+
+async function goBack(
+  context: PassContext,
+  slot: Slot,
+  container: ContainerFacts,
+  identity: Identity,
+): Promise<void> {
   context.report({ phase: 'probing' });
   if (container.state !== 'running') {
     const refusal = policyRefusal(context.settings.policy, identity.spec.source);
@@ -120,15 +134,11 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
     await context.runtime.start(container.id);
   }
   const target = probeTargetOf(container);
-  await untilHealthy(
-    context,
-    container.id,
-    target,
-    target.health.withinMs,
-    context.stopping,
-    () => undefined,
+  await untilHealthy(context, container.id, target, target.health.withinMs, context.stopping, (step) =>
+    context.report({ phase: 'probing', step }),
   );
   await routeToSlot(context, slot, container, context.stopping);
+  await expectNginx(context);
   context.report({ phase: 'switching' });
   const observed = await observeProject(context.project, context);
   await moveTraffic(context, observed, container, {
@@ -137,7 +147,11 @@ export async function switchBack(context: PassContext, slot: Slot, rejected: str
     cause: 'bake-failed',
     isRollback: true,
   });
-  context.report({ phase: null });
+}
+
+/** Before the journal announces a switch that nobody could make. @throws PointsmanError NginxUnavailable */
+async function expectNginx({ router, project }: PassContext): Promise<void> {
+  await router.liveSlot(project);
 }
 
 /** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */

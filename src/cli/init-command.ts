@@ -29,13 +29,13 @@ export function addInitCommand(program: Command, context: CliContext): void {
     });
 }
 
-async function init({ io, version }: CliContext, dir: string, options: { json?: boolean }): Promise<number> {
+async function init({ io }: CliContext, dir: string, options: { json?: boolean }): Promise<number> {
   const folder = resolve(io.cwd, dir);
   const schema = await readFile(new URL('../../schemas/project.schema.json', import.meta.url), 'utf8');
   const files: Readonly<Record<string, string>> = {
     'projects/hello.yaml': manifest,
     '.pointsman/project.schema.json': schema,
-    '.github/workflows/validate.yaml': ciCheck(version),
+    '.github/workflows/validate.yaml': ciCheck,
     'projects/README.md': readme,
   };
   const taken = Object.keys(files).filter((name) => existsSync(join(folder, name)));
@@ -95,6 +95,8 @@ Next:
   ${enter}pointsman validate projects
   ${enter}git init -b main && git add . && git commit -m "First project"
   and name this repository in the settings: configRepo.url
+On GitHub, for the check of each push: set the variable POINTSMAN_REPOSITORY of the repository's Actions to the
+owner/name of the repository of Pointsman; elsewhere delete .github
 `;
 }
 
@@ -113,19 +115,28 @@ health:
 # route: { domains: [hello.example.com] }
 `;
 
-function ciCheck(version: string): string {
-  return `name: validate
+const ciCheck = `name: validate
 on: [push, pull_request]
 jobs:
   validate:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
+      # Pointsman is installed as on the server: from a checkout of its repository, which this variable names.
+      - if: vars.POINTSMAN_REPOSITORY == ''
+        run: |
+          echo '::error::set the variable POINTSMAN_REPOSITORY (Settings, Secrets and variables, Actions, Variables) to the owner/name of the repository of Pointsman, or delete this check'
+          exit 1
+      - uses: actions/checkout@v4
+        with:
+          repository: \${{ vars.POINTSMAN_REPOSITORY }}
+          path: .pointsman/checkout
       - uses: actions/setup-node@v4
         with: { node-version: 22 }
-      - run: npx --yes pointsman@${version} validate --format github projects
+      - run: npm ci && npm run build && npm link
+        working-directory: .pointsman/checkout
+      - run: pointsman validate --format github projects
 `;
-}
 
 const readme = `# Config repository
 

@@ -6,11 +6,9 @@ import { readStatus } from '../record/status-file.js';
 
 /** What a command ends with that was asked about a project which is not there. `known`: those that are. */
 export function noSuchProject(project: string, known: Iterable<string>): PointsmanError {
-  const names = [...new Set(known)].sort().join(', ');
-  return new PointsmanError(
-    'ManifestInvalid',
-    `there is no project "${project}"; there ${names === '' ? 'are none' : `are ${names}`}`,
-  );
+  const names = [...new Set(known)].sort();
+  const there = names.length === 0 ? 'are none' : `${names.length === 1 ? 'is' : 'are'} ${names.join(', ')}`;
+  return new PointsmanError('ManifestInvalid', `there is no project "${project}"; there ${there}`);
 }
 
 /** Null when status or journal tells of the project, as the journal does of one that is gone; else what to end with. */

@@ -136,7 +136,7 @@ async function writeBuildLog(
   if (isEmpty && !signal.aborted) {
     throw new PointsmanError(
       'NotRunning',
-      `${project} has no deployment log in ${folder}; "pointsman status" lists the projects`,
+      `${project} has no deployment log in ${folder}; "pointsman status ${project}" says what keeps it from one`,
     );
   }
 }

@@ -8,6 +8,7 @@ import type { PlanOptions, PlanReport, PlannedProject } from './backend.js';
 import { examples, settingsFor } from './context.js';
 import type { CliContext } from './context.js';
 import { exitCodes, print, printJson } from './io.js';
+import { prettyLog } from './pretty-log.js';
 import { describeProblem } from './status-table.js';
 import { coloursFor, oneLine, shortHash } from './terminal.js';
 import type { Colours } from './terminal.js';
@@ -60,9 +61,7 @@ async function plan(context: CliContext, command: Command, options: PlanCommandO
   // What is worth a warning belongs beside the plan, not into it.
   const log = createLogger({
     level: 'warn',
-    pretty: io.stderr.isTTY === true,
-    colour: false,
-    output: io.stderr,
+    output: io.stderr.isTTY === true ? prettyLog(io.stderr, { colour: false }) : io.stderr,
   });
   const report = await backend.plan(settings, { from, log, signal: io.interrupt });
   if (options.json === true) await printJson(io, report);

@@ -31,6 +31,8 @@ export function createProgress(options: {
   readonly output: Output;
   readonly clock: Clock;
   readonly colours: Colours;
+  /** Whether a live line leaves one behind when its deployment ends; not where a log for people does. */
+  readonly tellsEnds: boolean;
 }): Progress {
   return options.output.isTTY === true ? new LiveProgress(options) : new PlainProgress(options.output);
 }
@@ -42,7 +44,8 @@ class PlainProgress implements Progress {
 
   readonly onProgress = (event: ProgressEvent): void => {
     const { project, phase, elapsedMs } = event;
-    if (this.#phases.get(project) === phase) return;
+    if (phase === null) this.#phases.delete(project);
+    if (phase === null || this.#phases.get(project) === phase) return;
     if (ended.has(phase)) this.#phases.delete(project);
     else this.#phases.set(project, phase);
     const when = ended.has(phase) ? `after ${formatDuration(elapsedMs)}` : `(${formatDuration(elapsedMs)})`;
@@ -62,28 +65,25 @@ class LiveProgress implements Progress {
   readonly #output: Output;
   readonly #clock: Clock;
   readonly #colours: Colours;
+  readonly #tellsEnds: boolean;
   readonly #projects = new Map<string, Shown>();
   #drawn = 0;
   #cancelTimer: (() => void) | null = null;
 
-  constructor(options: { readonly output: Output; readonly clock: Clock; readonly colours: Colours }) {
+  constructor(options: Parameters<typeof createProgress>[0]) {
     this.#output = options.output;
     this.#clock = options.clock;
     this.#colours = options.colours;
+    this.#tellsEnds = options.tellsEnds;
   }
 
   readonly onProgress = (event: ProgressEvent): void => {
     const { project, phase, elapsedMs } = event;
     this.#erase();
-    if (ended.has(phase)) {
+    if (phase === null || ended.has(phase)) {
       this.#projects.delete(project);
-      const paint =
-        phase === 'active'
-          ? this.#colours.green
-          : phase === 'cancelled'
-            ? this.#colours.dim
-            : this.#colours.red;
-      this.#output.write(`${oneLine(project)} ${paint(phase)} after ${formatDuration(elapsedMs)}\n`);
+      if (this.#tellsEnds && phase !== null)
+        this.#output.write(`${this.#endLine(project, phase, elapsedMs)}\n`);
     } else {
       this.#projects.set(project, { event, startedAt: this.#clock.monotonic() - elapsedMs });
     }
@@ -125,6 +125,12 @@ class LiveProgress implements Progress {
   #redraw(): void {
     this.#erase();
     this.#draw();
+  }
+
+  #endLine(project: string, phase: string, elapsedMs: number): string {
+    const { green, dim, red } = this.#colours;
+    const paint = phase === 'active' ? green : phase === 'cancelled' ? dim : red;
+    return `${oneLine(project)} ${paint(phase)} after ${formatDuration(elapsedMs)}`;
   }
 
   #line({ event, startedAt }: Shown, width: number | null): string {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { createLogger } from '../log.js';
 import { examples, settingsFor } from './context.js';
 import type { CliContext } from './context.js';
+import { prettyLog } from './pretty-log.js';
 import { createProgress } from './progress.js';
 import { coloursFor, hasColours } from './terminal.js';
 
@@ -19,7 +20,8 @@ export function addRunCommand(program: Command, context: CliContext): void {
         'action in hand safely and ends with 0; a second signal ends it at once (143, 130). Traffic goes on without it.\n\n' +
         'With --once: one sync that brings every project to where it should be, bake included. It ends with 0 when all ' +
         'are live or suspended, else with 1.\n\n' +
-        'The log goes to stdout as JSON lines; phases, elapsed times and build steps of --once and --pretty to stderr.',
+        'The log goes to stdout as JSON lines, with --pretty as lines for people. Phases and elapsed times of --once, and ' +
+        'on a terminal those of --pretty with the steps of builds, go to stderr.',
     )
     .option('--once', 'one sync, then end; lines for people when stdout is a terminal')
     .option('--pretty', 'log lines for people instead of JSON')
@@ -37,17 +39,18 @@ async function run(context: CliContext, command: Command, options: RunCommandOpt
   const settings = await settingsFor(context, command);
   const once = options.once === true;
   const pretty = options.pretty === true || (once && io.stdout.isTTY === true);
-  const showsProgress = once || pretty;
+  // Beside lines for people a terminal gets what they do not tell: how long it takes, and the build's steps.
+  const showsProgress = pretty ? io.stderr.isTTY === true : once;
   const progress = createProgress({
     output: io.stderr,
     clock: io.clock,
     colours: coloursFor(io.stderr, io.env),
+    tellsEnds: !pretty,
   });
+  const output = showsProgress ? progress.above(io.stdout) : io.stdout;
   const log = createLogger({
     level: settings.log.level,
-    pretty,
-    colour: hasColours(io.stdout, io.env),
-    output: showsProgress ? progress.above(io.stdout) : io.stdout,
+    output: pretty ? prettyLog(output, { colour: hasColours(io.stdout, io.env) }) : output,
   });
   const backend = await context.deps.backend();
   try {

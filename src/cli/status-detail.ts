@@ -17,7 +17,7 @@ export function renderProject(name: string, project: ProjectStatus, view: Status
         project.state,
       )(project.phase === null ? project.state : `${project.state} (${project.phase})`),
     ],
-    ...reasonLines(project, now),
+    ...reasonLines(name, project, now),
     ...project.urls.map((url): Line => ['url', oneLine(url)]),
     ...desiredLines(project),
     ...liveLines(project, now),
@@ -28,13 +28,15 @@ export function renderProject(name: string, project: ProjectStatus, view: Status
   return [staleness(view), sourceTrouble(view), text].filter((part) => part !== '').join('\n');
 }
 
-function reasonLines({ reason, message, attempts, nextRetryAt }: ProjectStatus, now: number): Line[] {
+function reasonLines(name: string, project: ProjectStatus, now: number): Line[] {
+  const { state, reason, message, attempts, nextRetryAt } = project;
   const lines: Line[] = [];
   if (reason !== null) lines.push(['reason', oneLine(reason)]);
   if (message !== null) lines.push(['message', oneLine(message)]);
   if (attempts > 0) {
-    const next = nextRetryAt === null ? '' : `, next in ${formatAge(Date.parse(nextRetryAt) - now)}`;
-    lines.push(['attempts', `${attempts}${next}`]);
+    const last = state === 'failed' ? `, and no more: commit a change, or "pointsman retry ${name}"` : '';
+    const next = nextRetryAt === null ? last : `, next in ${formatAge(Date.parse(nextRetryAt) - now)}`;
+    lines.push(['attempts', oneLine(`${attempts}${next}`)]);
   }
   return lines;
 }

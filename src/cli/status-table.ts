@@ -99,7 +99,7 @@ function components({ status, colours }: StatusView): string {
   return Object.entries(status.components)
     .filter(([, { ok }]) => !ok)
     .map(([name, { message }]) =>
-      colours.red(`${name} does not answer: ${oneLine(message ?? 'see the log')}\n`),
+      colours.red(`${name}: ${oneLine(message ?? 'it does not answer, see the log')}\n`),
     )
     .join('');
 }
@@ -164,14 +164,16 @@ export function describeProblem(problem: Omit<Status['problems'][number], 'proje
   return oneLine(`${place}${path === '' ? '' : ` ${path}`}: ${message}`);
 }
 
-function summary({ status, ageMs, colours }: StatusView): string {
+function summary({ status, now, colours }: StatusView): string {
   const { total } = status.summary;
   const counts = states
     .filter((state) => status.summary[state] > 0)
     .map((state) => paintState(colours, state)(`${status.summary[state]} ${state}`));
-  const { branch, commit } = status.source;
+  const { branch, commit, lastSuccessAt } = status.source;
+  const at = commit === null ? '' : ` at ${shortHash(commit)}`;
+  const look = lastSuccessAt === null ? 'not read yet' : `looked at ${ageOf(lastSuccessAt, now)} ago`;
   const head = `${total} ${total === 1 ? 'project' : 'projects'}${counts.length > 0 ? `: ${counts.join(', ')}` : ''}`;
-  return `${head} ${colours.dim(`(${oneLine(branch)} at ${shortHash(commit)}, ${formatAge(ageMs)} ago)`)}\n`;
+  return `${head} ${colours.dim(`(${oneLine(branch)}${at}, ${look})`)}\n`;
 }
 
 /** One line of a project for outputs that cannot be redrawn: `shop live blue 7d01aa55 http://…`. */

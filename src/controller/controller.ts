@@ -158,7 +158,10 @@ export class Controller {
   async retry(project: string): Promise<ControlReply> {
     const { journal, desired } = this.#deps;
     if (!desired.knows(project))
-      return { ok: false, message: `no project ${project} in the config repository` };
+      return {
+        ok: false,
+        message: `no project ${project} in the config repository; "pointsman status" lists them`,
+      };
     this.#passes.forgive(project);
     if (journal.memory.project(project).failure !== null)
       await journal.append({ type: 'retry', project, detail: {} });
@@ -307,7 +310,7 @@ export class Controller {
 
   async #fullLook(): Promise<void> {
     this.#deps.log.debug('full look');
-    await this.#router.repair();
+    await this.#repairRouter();
     await this.#lookForRemovals();
     this.#triggerAll();
   }
@@ -318,7 +321,7 @@ export class Controller {
 
   #onFilesChanged(project: string | null): void {
     if (project !== null) this.#passes.trigger(project);
-    else this.#background.add(this.#router.repair());
+    else this.#background.add(this.#repairRouter());
   }
 
   #onEvent({ project, kind, action, containerId }: RuntimeEvent): void {
@@ -333,6 +336,11 @@ export class Controller {
     await this.#housekeeping.ensureSecretKey();
     await this.#lookForRemovals();
     this.#triggerAll();
+  }
+
+  /** Deployments wait for an nginx that does not answer, and need not wait any longer than that. */
+  async #repairRouter(): Promise<void> {
+    if (await this.#router.repair()) this.#triggerAll();
   }
 
   async #keepStartingRouter(): Promise<void> {

@@ -18,18 +18,20 @@ export interface RouterWatchDeps {
 
 /** nginx laid out, started and kept as it should be. Status says what it lacks. */
 export class RouterWatch {
+  #isDown = false;
+
   constructor(private readonly deps: RouterWatchDeps) {}
 
   /** Resolves to whether it runs. */
   async start(): Promise<boolean> {
-    const { router, status, log, stopping } = this.deps;
+    const { router, log, stopping } = this.deps;
     try {
       await router.start(stopping);
-      status.component('nginx', null);
+      this.#tell(null);
       return true;
     } catch (error) {
       stopping.throwIfAborted();
-      status.component('nginx', messageOf(error));
+      this.#tell(messageOf(error));
       log.error({ error: messageOf(error) }, 'nginx cannot be started');
       return false;
     }
@@ -45,19 +47,27 @@ export class RouterWatch {
     } while (!(await this.start()));
   }
 
-  async repair(): Promise<void> {
-    const { router, status, log, stopping } = this.deps;
+  /** Resolves to whether it answers again, after it did not. */
+  async repair(): Promise<boolean> {
+    const { router, log, stopping } = this.deps;
+    const wasDown = this.#isDown;
     try {
       const { health, repaired } = await router.repair(stopping);
-      status.component('nginx', health.ok ? null : (health.message ?? 'nginx does not answer'));
+      this.#tell(health.ok ? null : (health.message ?? 'nginx does not answer'));
       for (const what of repaired) {
         log.warn({ what }, 'nginx repaired');
         await recordIfPossible(this.deps, { type: 'drift', detail: { event: 'done', what } });
       }
     } catch (error) {
-      if (isAbort(error, stopping)) return;
-      status.component('nginx', messageOf(error));
+      if (isAbort(error, stopping)) return false;
+      this.#tell(messageOf(error));
       log.error({ error: messageOf(error) }, 'nginx could not be repaired');
     }
+    return wasDown && !this.#isDown;
+  }
+
+  #tell(trouble: string | null): void {
+    this.#isDown = trouble !== null;
+    this.deps.status.component('nginx', trouble);
   }
 }

@@ -1,5 +1,6 @@
 import { hasImagePrefix, parseImagePrefix, parseImageReference } from './image-reference.js';
 import type { GitSource, ImageSource } from './project.js';
+import { shown } from './problems.js';
 import { hasRepositoryPrefix, parseRepository } from './repository.js';
 
 /** What may run on this server: allowed prefixes; an empty list allows any. */
@@ -26,7 +27,7 @@ export function policyRefusal(policy: Policy, source: GitSource | ImageSource): 
 /** Why the Dockerfile at `path` may not be read by the image that it names, with the mend; null when it may. */
 export function frontendRefusal({ frontends }: BuildPolicy, path: string, frontend: string): string | null {
   if (frontends.some((prefix) => isImageBelow(prefix, frontend))) return null;
-  return `${path} asks for the syntax ${JSON.stringify(frontend)}, which is not allowed by policy.frontends on this server: take its syntax line out, use an allowed one, or have its prefix added`;
+  return `${path} asks for the syntax ${JSON.stringify(shown(frontend, 200))}, which is not allowed by policy.frontends on this server: take its syntax line out, use an allowed one, or have its prefix added`;
 }
 
 /**

@@ -11,6 +11,8 @@ export interface ProjectStatusInput {
   readonly plan: Plan;
   readonly waiting: Plan['blocked'];
   readonly phase: Phase | null;
+  /** What goes on in it; the message where nothing is wrong. */
+  readonly step: string | null;
   readonly drain: { readonly slot: Slot; readonly inFlight: number | null } | null;
   /** Of a pass that failed outside a deployment. */
   readonly fault: { readonly code: string; readonly message: string; readonly retryAt: string | null } | null;
@@ -34,7 +36,8 @@ export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
     state: stateOf(from, live),
     phase,
     reason: trouble?.code ?? null,
-    message: trouble?.message ?? (want.kind === 'resolved' ? want.warning : null),
+    message:
+      trouble?.message ?? from.step ?? standstill(from) ?? (want.kind === 'resolved' ? want.warning : null),
     desired:
       want.kind === 'unknown' || want.kind === 'absent' || want.kind === 'invalid'
         ? null
@@ -52,19 +55,29 @@ export function projectStatus(from: ProjectStatusInput): ProjectStatus | null {
   };
 }
 
+/** A suspended project that is down stays down, and its route leads nowhere. */
+function standstill({ plan, input }: ProjectStatusInput): string | null {
+  const { live } = input.observed;
+  const state = live?.container?.state ?? 'gone';
+  if (plan.state !== 'suspended' || live === null || state === 'running') return null;
+  return `its container is ${state}, and nothing is repaired while suspend is true: take that out, or start it by hand`;
+}
+
 function outageOf({ outage }: Pick<ProjectStatusInput, 'outage'>): Plan['blocked'] {
   if (outage === null) return null;
   return { code: outage.of === 'nginx' ? 'NginxUnavailable' : 'DockerUnavailable', message: outage.message };
 }
 
 /** Of a project that was not looked at yet. */
-export function unseenStatus(from: Pick<ProjectStatusInput, 'phase' | 'fault' | 'outage'>): ProjectStatus {
+export function unseenStatus(
+  from: Pick<ProjectStatusInput, 'phase' | 'step' | 'fault' | 'outage'>,
+): ProjectStatus {
   const trouble = outageOf(from) ?? from.fault;
   return {
     state: from.fault === null ? 'progressing' : 'failed',
     phase: from.phase,
     reason: trouble?.code ?? null,
-    message: trouble?.message ?? null,
+    message: trouble?.message ?? from.step,
     desired: null,
     live: null,
     previous: null,

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PointsmanError } from '../errors.js';
 import { replaceFile, syncFolder } from '../files.js';
@@ -71,19 +72,27 @@ export class SecretFiles {
   }
 
   private async readKey(): Promise<string | null> {
+    let text: string;
     try {
-      const text = (await readFile(this.keyPath, 'utf8')).trim();
-      if (/^[0-9a-f]{64}$/.test(text)) {
-        await this.keepKey();
-        return text;
+      const handle = await open(this.keyPath, constants.O_RDONLY | constants.O_NONBLOCK);
+      try {
+        refusePublic(`the key ${this.keyPath}`, this.keyPath, await handle.stat());
+        text = (await handle.readFile('utf8')).trim();
+      } finally {
+        await handle.close();
       }
     } catch (error) {
+      if (error instanceof PointsmanError) throw error;
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOENT' || code === 'ENOTDIR') return null;
       throw new PointsmanError(
         'SecretUnreadable',
         `${this.keyPath} cannot be read (${code}): make it readable for the controller`,
       );
+    }
+    if (/^[0-9a-f]{64}$/.test(text)) {
+      await this.keepKey();
+      return text;
     }
     throw new PointsmanError(
       'SecretUnreadable',
@@ -118,20 +127,7 @@ export class SecretFiles {
     }
     try {
       const facts = await handle.stat();
-      if (!facts.isFile()) throw new PointsmanError('SecretUnreadable', `secret ${path} is not a plain file`);
-      if ((facts.mode & 0o077) !== 0) {
-        const mode = (facts.mode & 0o777).toString(8);
-        throw new PointsmanError(
-          'SecretUnreadable',
-          `secret file ${path} has mode ${mode}, others can read it: chmod 600 ${path}`,
-        );
-      }
-      if (facts.uid !== 0 && facts.uid !== process.geteuid?.()) {
-        throw new PointsmanError(
-          'SecretUnreadable',
-          `secret file ${path} belongs to user ${facts.uid}, who can read and change it: chown it to root or the controller's user`,
-        );
-      }
+      refusePublic(`secret file ${path}`, path, facts);
       if (facts.size > longestSecretBytes) {
         throw new PointsmanError(
           'SecretUnreadable',
@@ -151,5 +147,23 @@ export class SecretFiles {
     } finally {
       await handle.close();
     }
+  }
+}
+
+/** @throws PointsmanError SecretUnreadable for what others can read or change */
+function refusePublic(what: string, path: string, facts: Stats): void {
+  if (!facts.isFile()) throw new PointsmanError('SecretUnreadable', `${what} is not a plain file`);
+  if ((facts.mode & 0o077) !== 0) {
+    const mode = (facts.mode & 0o777).toString(8);
+    throw new PointsmanError(
+      'SecretUnreadable',
+      `${what} has mode ${mode}, others can read it: chmod 600 ${path}`,
+    );
+  }
+  if (facts.uid !== 0 && facts.uid !== process.geteuid?.()) {
+    throw new PointsmanError(
+      'SecretUnreadable',
+      `${what} belongs to user ${facts.uid}, who can read and change it: chown it to root or the controller's user`,
+    );
   }
 }

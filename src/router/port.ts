@@ -87,7 +87,7 @@ export interface Router {
   /**
    * Makes `record.slot` the live one, durably, and returns when nginx says so. Traffic moves at one
    * create or one unlink. The other slot's file is gone when this resolves. Idempotent.
-   * @throws SwitchFailed when nginx does not route to it
+   * @throws SwitchFailed when nginx does not route to it, NginxUnavailable when it cannot be asked
    */
   switchTo(record: SwitchRecord, signal: AbortSignal): Promise<void>;
   /** Writes the switch file of the slot that is live already (lost or damaged record). */

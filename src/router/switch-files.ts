@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, readdir } from 'node:fs/promises';
-import { PointsmanError, messageOf } from '../errors.js';
+import { PointsmanError } from '../errors.js';
 import { removeFile, replaceFile } from '../files.js';
 import type { Slot } from '../manifest/project.js';
 import { otherSlot, slots } from '../manifest/project.js';
@@ -62,7 +62,7 @@ export class SwitchFiles {
    * Traffic moves at the create of green or at the unlink of green. Between a change and the removal of
    * the other file every worker ends its turn, so that no request finds neither file. When a worker
    * stalls, or nginx does not say afterwards what the files say, they are put back.
-   * @throws PointsmanError SwitchFailed
+   * @throws PointsmanError SwitchFailed, NginxUnavailable
    */
   async switchTo(record: SwitchRecord, signal: AbortSignal): Promise<void> {
     const { project, slot } = record;
@@ -86,17 +86,7 @@ export class SwitchFiles {
   }
 
   async #expect(project: string, slot: Slot, signal: AbortSignal): Promise<void> {
-    let seen: Slot | null;
-    try {
-      seen = await this.liveSlot(project, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw new PointsmanError(
-        'SwitchFailed',
-        `nginx cannot be asked whether it routes to ${slot}: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
+    const seen = await this.liveSlot(project, signal);
     if (seen === slot) return;
     const why =
       seen === null

@@ -11,14 +11,11 @@ export function askNginx(verify: string, path: string, signal?: AbortSignal): Pr
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       if (signal?.aborted === true) reject(signal.reason as Error);
-      else
-        reject(
-          new PointsmanError(
-            'NginxUnavailable',
-            `nginx does not answer on ${verify}${path}: ${messageOf(error)}`,
-            { cause: error },
-          ),
-        );
+      else {
+        const why = timeout.aborted ? `nothing within ${answerWithinMs / 1000} s` : messageOf(error);
+        const message = `nginx does not answer on ${verify}${path}: ${why}`;
+        reject(new PointsmanError('NginxUnavailable', message, { cause: error }));
+      }
     };
     const outgoing = request({ host, port, path, agent: false, signal: bounded }, (response) => {
       let body = '';

@@ -5,7 +5,7 @@ import { registryOf } from './registry-auth.js';
 export interface BuildFailure {
   /** ImagePullFailed when a registry cannot be reached: that alone is worth another try. */
   readonly code: Extract<ErrorCode, 'BuildFailed' | 'DockerfileMissing' | 'ImagePullFailed'>;
-  /** ` in [2/5] RUN npm ci: exit code 1; its output is in the build log` */
+  /** ` in [2/5] RUN npm ci: exit code 1` */
   readonly text: string;
 }
 
@@ -18,9 +18,10 @@ const imageStep =
   /(?:^\[internal\] load metadata for|^resolve image config for(?: docker-image:\/\/)?|^\[[^\]]*\] FROM) ?(\S+)/;
 
 /** What a failed build says, in the order in which it is looked for, and what helps. */
-const mends: readonly (readonly [pattern: RegExp, mend: string])[] = [
+const mends: readonly (readonly [pattern: RegExp, mend: string | null])[] = [
   [/exit (?:code:|status) 137\b/, 'the process was killed, most likely for lack of memory'],
-  [/exit (?:code:|status) \d/, 'its output is in the build log'],
+  // Its output says why.
+  [/exit (?:code:|status) \d/, null],
   [
     /no space left on device/,
     'free disk space (docker system df shows what takes it, docker builder prune frees the build cache)',
@@ -60,9 +61,9 @@ export function explainBuildFailure(
     failedStep?.startsWith('[') === true && !failedStep.startsWith('[internal]')
       ? ` in ${redact(failedStep)}`
       : '';
-  const mend = mends.find(([pattern]) => pattern.test(reason))?.[1];
+  const mend = mends.find(([pattern]) => pattern.test(reason))?.[1] ?? null;
   const what = exit === undefined ? reason : `exit code ${exit}`;
-  return { code: 'BuildFailed', text: `${where}: ${what}${mend === undefined ? '' : `; ${mend}`}` };
+  return { code: 'BuildFailed', text: `${where}: ${what}${mend === null ? '' : `; ${mend}`}` };
 }
 
 function imageFailure(reason: string, image: string, isSyntax: boolean, folder: string): BuildFailure {

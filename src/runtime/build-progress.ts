@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs/light.js';
+import { redact, shortened } from '../errors.js';
 import { cleanLine } from './logs.js';
 import type { BuildProgress } from './port.js';
 
@@ -108,7 +109,7 @@ export class BuildTranscript {
     const failure = (errorDetail as { message?: unknown } | undefined)?.message ?? error;
     if (failure !== undefined) {
       for (const step of this.#steps.values()) this.#flush(step);
-      this.#failure = String(failure);
+      this.#failure = shortened(redact(String(failure)));
     }
   }
 
@@ -137,9 +138,11 @@ export class BuildTranscript {
 
   #begin(digest: string, name: string): void {
     if (this.#steps.has(digest)) return;
-    const step = { number: this.#steps.size + 1, name, ended: false, rest: Buffer.alloc(0) };
+    // A RUN may be as long as its Dockerfile.
+    const short = shortened(redact(name));
+    const step = { number: this.#steps.size + 1, name: short, ended: false, rest: Buffer.alloc(0) };
     this.#steps.set(digest, step);
-    const shown = cleanLine(name);
+    const shown = cleanLine(short);
     this.#emit(/^\[(?!internal\])|^exporting/.test(shown) ? shown : null, `#${step.number} ${shown}`);
   }
 

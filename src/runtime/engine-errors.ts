@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { PointsmanError, messageOf } from '../errors.js';
+import { PointsmanError, messageOf, redact, shortened } from '../errors.js';
 
 /**
  * The engine answered, and the answer is no. Callers that know what a status means (404: gone,
@@ -56,7 +56,7 @@ function reasonOf(json: unknown, error: unknown): string {
   const message = (json as { message?: unknown } | null)?.message;
   const text =
     typeof message === 'string' ? message : messageOf(error).replace(/^\(HTTP code \d+\) .*? - /, '');
-  return text.replace(/\s+/g, ' ').trim();
+  return shortened(redact(text.replace(/\s+/g, ' ').trim()));
 }
 
 function unavailable(socket: string, code: string, message: string): string {

@@ -91,9 +91,11 @@ export async function tailOf(client: EngineClient, id: string, lines: number): P
  * carriage return, without control sequences, at most 2,000 characters.
  */
 export function cleanLine(line: string): string {
-  const shown = line.replace(/\r+$/, '').split('\r').at(-1) ?? '';
+  let end = line.length;
+  while (line.charAt(end - 1) === '\r') end -= 1;
+  const shown = line.slice(line.lastIndexOf('\r', end - 1) + 1, end).replaceAll('\n', ' ');
   const plain = shown.replace(
-    /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[\u0000-\u0008\u000b-\u001f\u007f]/g,
+    /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g,
     '',
   );
   return plain.length > longestLine ? `${plain.slice(0, longestLine)}…` : plain;

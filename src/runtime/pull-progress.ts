@@ -1,4 +1,4 @@
-import { PointsmanError, redact } from '../errors.js';
+import { PointsmanError, redact, shortened } from '../errors.js';
 
 export type PullLine =
   | { readonly kind: 'line'; readonly text: string }
@@ -12,7 +12,7 @@ export type PullLine =
 export function pullLine(message: unknown, seen: Map<string, string>): PullLine {
   const { status, id, error, errorDetail } = message as Readonly<Record<string, unknown>>;
   const detail = (errorDetail as { message?: unknown } | undefined)?.message ?? error;
-  if (detail !== undefined) return { kind: 'failed', text: String(detail) };
+  if (detail !== undefined) return { kind: 'failed', text: shortened(redact(String(detail))) };
   if (typeof status !== 'string') return { kind: 'nothing' };
   if (typeof id !== 'string') return { kind: 'line', text: status };
   if (seen.get(id) === status) return { kind: 'nothing' };

@@ -5,7 +5,7 @@ import { ContextFilter, type ContextHeader } from './context-filter.js';
 import { frontendRefusal } from '../manifest/policy.js';
 import { blobAt, surveyTree, textOf, type ContextRequest } from './context-survey.js';
 import { frontendsOf } from './dockerfile-frontend.js';
-import { parseDockerignore, type Ignores } from './dockerignore.js';
+import { longestIgnoreFile, parseDockerignore, type Ignores } from './dockerignore.js';
 import { ownSignal } from './git.js';
 import { lastLine } from './git-errors.js';
 import type { Mirror } from './mirror.js';
@@ -33,14 +33,9 @@ export async function planContext(request: ContextRequest): Promise<ContextPlan>
     ...[dockerfile, own, '.dockerignore'].map((path) => blobAt(request, path)),
   ]);
   if (!found) throw missingDockerfile(dockerfile, survey.candidates);
-  const named = [
-    request.args['BUILDKIT_SYNTAX'] ?? [],
-    frontendsOf(await textOf(request, dockerfile, found)),
-  ];
-  for (const frontend of named.flat()) {
-    const refusal = frontendRefusal(request.policy, dockerfile, frontend);
-    if (refusal !== null) throw new PointsmanError('PolicyRefused', refusal);
-  }
+  refuseFrontends(request, dockerfile, request.args['BUILDKIT_SYNTAX'] ?? []);
+  refuseFrontends(request, dockerfile, frontendsOf(await textOf(request, dockerfile, found)));
+  if (!survey.isPlain) await judgeFallback(request);
   for (const path of survey.submodules) {
     onLeftOut(
       `${JSON.stringify(path)} is a submodule, which is not fetched: its folder is empty in the build context`,
@@ -50,7 +45,22 @@ export async function planContext(request: ContextRequest): Promise<ContextPlan>
   const file = ownIgnore ? own : '.dockerignore';
   const blob = ownIgnore ?? ignore;
   if (!blob) return { ignores: () => false, always };
-  return { ignores: parseDockerignore(file, await textOf(request, file, blob)), always };
+  return { ignores: parseDockerignore(file, await textOf(request, file, blob, longestIgnoreFile)), always };
+}
+
+/** @throws PointsmanError PolicyRefused */
+function refuseFrontends(request: ContextRequest, path: string, frontends: string | readonly string[]): void {
+  for (const frontend of [frontends].flat()) {
+    const refusal = frontendRefusal(request.policy, path, frontend);
+    if (refusal !== null) throw new PointsmanError('PolicyRefused', refusal);
+  }
+}
+
+/** Where a link named `Dockerfile` leads to nothing that is sent, BuildKit reads `dockerfile` beside it. */
+async function judgeFallback(request: ContextRequest): Promise<void> {
+  const other = request.dockerfile.replace(/(^|\/)Dockerfile$/, '$1dockerfile');
+  const found = other === request.dockerfile ? null : await blobAt(request, other);
+  if (found !== null) refuseFrontends(request, other, frontendsOf(await textOf(request, other, found)));
 }
 
 function missingDockerfile(dockerfile: string, candidates: readonly string[]): PointsmanError {
@@ -112,6 +122,10 @@ export async function streamContext(
       const { code, stderr } = await archive.ended;
       if (code === 0 && error === undefined) {
         writer.finalize();
+        return;
+      }
+      if (error instanceof PointsmanError) {
+        writer.destroy(error);
         return;
       }
       const name = /^error: invalid path '(.*)'$/m.exec(stderr)?.[1];

@@ -13,10 +13,11 @@ function directives(text: string): readonly string[] {
   const found: string[] = [];
   for (const line of text.split('\n')) {
     if (line.startsWith('#!')) continue;
-    const match = /^(?:#|\/\/)[\s\u0085]*([a-z][a-z0-9]*)\s*=\s*(.+?)\s*$/is.exec(line);
+    // No two parts of it that can share blanks: a line may be a megabyte of them.
+    const match = /^(?:#|\/\/)[\s\u0085]*([a-z][a-z0-9]*)\s*=(.+)$/is.exec(line);
     if (match === null) break;
     const [, name = '', value = ''] = match;
-    if (name.toLowerCase() === 'syntax') found.push(value.split(' ')[0] ?? '');
+    if (name.toLowerCase() === 'syntax') found.push(value.trim().split(' ', 1)[0] ?? '');
   }
   return found;
 }

@@ -1,61 +1,65 @@
-import dockerignore from '@balena/dockerignore';
+import { posix } from 'node:path';
 import { PointsmanError } from '../errors.js';
+import { shown } from '../manifest/problems.js';
+import { PathPattern } from './path-pattern.js';
 
 /** True when the path (relative, `/` between parts) is to stay out of the build context. */
 export type Ignores = (path: string) => boolean;
 
-/** The library remembers every path it was asked about; after this many it is made anew. */
-const rememberedPaths = 4_096;
+/** Longest ignore file that is read, bytes: every path of the context is held against all of it. */
+export const longestIgnoreFile = 64 * 1024;
+/** Steps for one path, some 30 ms: nothing else of the controller goes on meanwhile. Usual files take a few hundred. */
+const mostSteps = 2_000_000;
+
+interface Rule {
+  readonly takesBack: boolean;
+  readonly pattern: PathPattern;
+}
 
 /**
- * The rules of a `.dockerignore` as BuildKit reads them: the last pattern that fits a path or one of its
- * parents counts, `!` takes back, case matters. `file` is for messages.
- * @throws PointsmanError BuildFailed for a pattern that cannot be understood
+ * The rules of a `.dockerignore` as BuildKit reads them (moby's patternmatcher, `MatchesOrParentMatches`):
+ * the last pattern that fits a path or one of its parents counts, `!` takes back, case matters. `file` is
+ * for messages.
+ * @throws PointsmanError BuildFailed for a pattern that cannot be understood; the result throws it for a
+ *   path that takes too long
  */
 export function parseDockerignore(file: string, text: string): Ignores {
-  const lines = text
+  const rules = text
     .replace(/^\uFEFF/, '')
-    .split(/\r?\n/)
-    .map(escapePattern);
-  const make = (patterns: readonly string[]): Ignores => {
-    const rules = dockerignore.default({ ignorecase: false }).add([...patterns]);
-    return (path) => rules.ignores(path);
-  };
-  for (const line of lines) {
-    try {
-      make([line])('x');
-    } catch (error) {
-      throw new PointsmanError(
-        'BuildFailed',
-        `${file} has the pattern ${JSON.stringify(line)}, which cannot be understood; mend it`,
-        { cause: error },
-      );
-    }
-  }
-  let ignores = make(lines);
-  let asked = 0;
+    .split('\n')
+    .flatMap((line) => ruleOf(file, line));
   return (path) => {
-    asked += 1;
-    if (asked % rememberedPaths === 0) ignores = make(lines);
-    return ignores(path);
+    const characters = Array.from(path);
+    const work = { left: mostSteps };
+    let isIgnored = false;
+    for (const { takesBack, pattern } of rules) {
+      // The others would leave it as it is.
+      if (takesBack === isIgnored && pattern.fits(characters, work)) isIgnored = !takesBack;
+    }
+    if (work.left < 0) throw tooMuchWork(file, path);
+    return isIgnored;
   };
 }
 
-/** Characters that mean themselves in a pattern, but something else in the expression the library makes of it. */
-function escapePattern(line: string): string {
-  if (line.startsWith('#')) return '';
-  let result = '';
-  let inClass = false;
-  for (let index = 0; index < line.length; index += 1) {
-    const character = line.charAt(index);
-    if (character === '\\') {
-      result += character + line.charAt(index + 1);
-      index += 1;
-      continue;
-    }
-    if (character === '[') inClass = true;
-    if (character === ']') inClass = false;
-    result += !inClass && /[+(){}|^]/.test(character) ? `\\${character}` : character;
-  }
-  return result;
+/** None for an empty line or a comment. */
+function ruleOf(file: string, line: string): readonly Rule[] {
+  if (line.startsWith('#')) return [];
+  const written = line.trim();
+  const takesBack = written.startsWith('!');
+  const text = takesBack ? written.slice(1).trim() : written;
+  if (text === '') return [];
+  const cleaned = posix.normalize(text).replace(/(?<=.)\/$/, '');
+  const pattern = PathPattern.parse(cleaned.length > 1 ? cleaned.replace(/^\//, '') : cleaned);
+  if (pattern !== null) return [{ takesBack, pattern }];
+  throw new PointsmanError(
+    'BuildFailed',
+    `${file} has the pattern ${JSON.stringify(shown(line))}, which cannot be understood; mend it`,
+  );
+}
+
+function tooMuchWork(file: string, path: string): PointsmanError {
+  return new PointsmanError(
+    'BuildFailed',
+    `the patterns of ${file} take too long to be held against ${JSON.stringify(shown(path))}; write fewer of them, with less * and **`,
+  );
 }

@@ -2,12 +2,18 @@
 const longestName = 255;
 
 /**
- * Why an entry of a tree cannot be taken for the file or folder of that name, null when it can. Objects
- * can be made by hand: git would check out none of these. `times`: how often the name stands in its folder.
+ * Why no entry of a tree can have this name, said of the folder (a path, `.` for the root) that it stands
+ * in, because it makes no path of its own; null when one can. Objects can be made by hand: git would check
+ * out none of these.
  */
+export function impossibleName(name: string, folder: string): string | null {
+  if (name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !isGitFolder(name)) return null;
+  const what = name === '' ? 'an entry without a name' : `an entry named "${printable(name)}"`;
+  return `the folder ${folder} holds ${what}: git takes no such name, and it is never followed; take it out of the commit`;
+}
+
+/** Why the entry of this name is not read, null when it is. `times`: how often the name stands in its folder. */
 export function nameRefusal(name: string, times: number): string | null {
-  if (name === '' || name === '.' || name === '..' || name.includes('/') || isGitFolder(name))
-    return `git takes no name like this one, and it is never followed; take it out of the commit`;
   const bytes = Buffer.byteLength(name);
   if (bytes > longestName)
     return `the name has ${bytes} bytes, and no name of a file more than ${longestName}; shorten it`;

@@ -24,6 +24,9 @@ interface Explanation {
   readonly text: (match: RegExpExecArray, context: RemoteContext) => string;
 }
 
+/** A commit made by hand. No git reads it, ours or the server's, so that nobody can tell in which folder it stands. */
+const unreadableTree = /(empty filename|malformed mode) in tree entry/;
+
 /** The first that fits counts: the particular ones stand before the general ones. */
 const explanations: readonly Explanation[] = [
   {
@@ -153,6 +156,12 @@ export function explainRemote(stderr: string, context: RemoteContext): RemoteFai
   const line = lastLine(stderr);
   // An address may hold any word.
   const said = stderr.replaceAll(context.location.url, '').replaceAll(context.location.display, '');
+  const malformed = unreadableTree.exec(said)?.[1];
+  if (malformed !== undefined) {
+    const what = malformed === 'empty filename' ? 'an entry without a name' : 'an entry without a sound mode';
+    const why = `a folder of its newest commit holds ${what}, which git cannot read; git fsck there names the tree: take it out of the commit`;
+    return { kind: 'remote', error: remoteError('UnsupportedRepository', why, context, line) };
+  }
   if (
     /unadvertised object|not our ref|want [0-9a-f]{40} not valid|couldn't find remote ref|no such remote ref/i.test(
       said,

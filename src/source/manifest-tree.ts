@@ -1,14 +1,14 @@
 import { PointsmanError } from '../errors.js';
 import { isManifestName, isSearched } from '../manifest/manifest-files.js';
 import type { Problem } from '../manifest/project.js';
-import { nameRefusal, printable } from './entry-name.js';
-import type { ObjectStore, TreeEntry } from './object-store.js';
+import { impossibleName, nameRefusal, printable } from './entry-name.js';
+import { mostTreeEntries, type ObjectStore, type TreeEntry } from './object-store.js';
 
 /** The longest manifest file that is read, bytes. */
 export const longestManifest = 64 * 1024;
 const deepest = 64;
 /** Entries below the folder, all levels together: a tree can name one subtree many times over. */
-const mostEntries = 200_000;
+const mostEntries = mostTreeEntries;
 
 export interface ManifestTreeResult<P> {
   /** Parsed, in the tree's order. */
@@ -149,7 +149,7 @@ class TreeWalk<P> {
       this.#count(known.count, depth);
       return known;
     }
-    const before = this.#entries;
+    const above = this.#entries;
     const entries = await this.#read(oid);
     this.#count(entries.length, depth);
     const old = new Map(known?.items.flatMap((item) => (item.kind === 'problem' ? [] : [[item.name, item]])));
@@ -159,27 +159,26 @@ class TreeWalk<P> {
       const isFolder = mode === '040000';
       if (!isFolder && !isManifestName(name)) continue;
       const file = path === '' ? printable(name) : `${path}/${printable(name)}`;
+      const folder = path === '' ? '.' : path;
+      const impossible = impossibleName(name, folder);
       const refusal = nameRefusal(name, seen.get(name) ?? 0);
       const was = old.get(name);
-      if (refusal !== null) items.push({ kind: 'problem', problem: problem(file, refusal) });
+      if (impossible !== null) items.push({ kind: 'problem', problem: problem(folder, impossible) });
+      else if (refusal !== null) items.push({ kind: 'problem', problem: problem(file, refusal) });
       else if (!isFolder)
         items.push(was?.kind === 'file' && was.oid === child ? was : this.#file(mode, name, file, child));
       else if (isSearched(name)) {
-        const inside = was?.kind === 'folder' ? was.folder : null;
-        const folder = await this.#descend(child, file, depth + 1, inside);
-        items.push({ kind: 'folder', name, folder });
+        const before = was?.kind === 'folder' ? was.folder : null;
+        const inside = await this.#descend(child, file, depth + 1, before);
+        items.push({ kind: 'folder', name, folder: inside });
       }
     }
-    return { oid, count: this.#entries - before, items };
+    return { oid, count: this.#entries - above, items };
   }
 
   #count(entries: number, depth: number): void {
     this.#entries += entries;
-    if (depth <= deepest && this.#entries <= mostEntries) return;
-    throw new PointsmanError(
-      'UnsupportedRepository',
-      `the config repository has more than ${mostEntries} files or ${deepest} levels below its folder; set configRepo.path to a smaller one`,
-    );
+    if (depth > deepest || this.#entries > mostEntries) throw tooMuch();
   }
 
   #file(mode: string, name: string, file: string, oid: string): Item<P> {
@@ -196,9 +195,18 @@ class TreeWalk<P> {
 
   async #read(oid: string): Promise<readonly TreeEntry[]> {
     const entries = this.#trees.get(oid) ?? (await this.objects.tree(oid));
+    // Not all of it was read: what is looked for may be in the rest.
+    if (entries.length > mostTreeEntries) throw tooMuch();
     this.#trees.set(oid, entries);
     return entries;
   }
+}
+
+function tooMuch(): PointsmanError {
+  return new PointsmanError(
+    'UnsupportedRepository',
+    `the config repository has more than ${mostEntries} files or ${deepest} levels below its folder; set configRepo.path to a smaller one`,
+  );
 }
 
 function countNames(entries: readonly TreeEntry[]): ReadonlyMap<string, number> {

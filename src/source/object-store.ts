@@ -15,6 +15,7 @@ export interface TreeEntry {
 export interface ObjectStore {
   /** The root tree of a commit. */
   rootTree(commit: string): Promise<string>;
+  /** Of a tree that is too long, `mostTreeEntries` and one more. */
   tree(oid: string): Promise<readonly TreeEntry[]>;
   /** Bytes of each blob, without reading them. */
   sizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>>;
@@ -24,6 +25,8 @@ export interface ObjectStore {
 
 /** Up to so many blobs are read in process; more through one `git cat-file`, which is far quicker at that. */
 const fewBlobs = 16;
+/** Entries of one tree that are read. More of them, packed into little, could take all memory. */
+export const mostTreeEntries = 200_000;
 /** What one `git cat-file` is asked for, bytes. */
 const batchBytes = 16 * 1024 * 1024;
 
@@ -104,12 +107,12 @@ function* batches(sizes: ReadonlyMap<string, number>): Iterable<readonly string[
 }
 
 /**
- * The entries of a raw tree, in its order; null when it is cut or has another form. isomorphic-git's own
- * tree reader refuses a whole folder for one file name with a backslash, so it is not used.
+ * The entries of a raw tree, in its order, at most `mostTreeEntries` and one more; null when it is cut or
+ * has another form. isomorphic-git's own tree reader refuses a whole folder for one file name with a backslash, so it is not used.
  */
 export function parseTree(bytes: Buffer): readonly TreeEntry[] | null {
   const entries: TreeEntry[] = [];
-  for (let start = 0; start < bytes.length;) {
+  for (let start = 0; start < bytes.length && entries.length <= mostTreeEntries;) {
     const space = bytes.indexOf(0x20, start);
     const end = space === -1 ? -1 : bytes.indexOf(0, space);
     if (end === -1 || end + 21 > bytes.length) return null;

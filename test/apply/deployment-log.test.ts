@@ -1,4 +1,4 @@
-import { mkdir, readdir, utimes } from 'node:fs/promises';
+import { mkdir, readFile, readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { DeploymentLogs } from '../../src/apply/deployment-log.js';
@@ -38,4 +38,14 @@ it('begins anew for a project that comes back', async () => {
   await utimes(join(stateDir, 'logs', 'shop'), 0, 0);
   await (await logs.open('shop', 'd2')).close();
   expect(await logs.collect(new Set(), Date.now())).toEqual([]);
+});
+
+it('makes one line of whatever a build, a registry or an entry of a context is called', async () => {
+  const logs = new DeploymentLogs(await temporaryFolder());
+  const log = await logs.open('shop', 'd1');
+  log.line('one\n2026-01-01T00:00:00.000Z two\r\u001b[2J\u009b2J\u0000\tthree');
+  await log.close();
+  expect(await readFile(logs.path('shop', 'd1'), 'utf8')).toMatch(
+    /^\S+ one 2026-01-01T00:00:00\.000Z two {2}\[2J 2J \tthree\n$/,
+  );
 });

@@ -133,7 +133,7 @@ it('says when there is none', async () => {
 
 it('ends with 1 for a project that neither status nor journal knows', async () => {
   const stateDir = await folderWith(story);
-  const none = { code: 1, out: '', err: 'error: there is no project "nope"; there are shop\n' };
+  const none = { code: 1, out: '', err: 'error: there is no project "nope"; there is shop\n' };
   expect(await cli(['history', 'nope'], { stateDir })).toEqual(none);
   expect(await cli(['history', 'nope', '--json'], { stateDir })).toEqual(none);
   await writeWholeStatus(stateDir, fullStatus);

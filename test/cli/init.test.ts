@@ -1,6 +1,7 @@
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { validatePaths } from '../../src/cli/validate.js';
 import { cli, temporaryFolder } from './cli.js';
 
@@ -23,9 +24,28 @@ it('writes a config repository that validates, with the schema that editors use'
   expect(JSON.parse(await readFile(join(folder, 'projects', named), 'utf8'))).toHaveProperty(
     'properties.name',
   );
-  expect(await readFile(join(folder, '.github/workflows/validate.yaml'), 'utf8')).toMatch(
-    /pointsman@\d+\.\d+\.\d+ validate --format github projects/,
-  );
+});
+
+/** The name in the npm registry is nobody's yet, so whoever takes it would run code in the user's CI. */
+it('writes a CI check that installs Pointsman from a checkout, as the README says, and from no registry', async () => {
+  const cwd = await temporaryFolder();
+  await cli(['init'], { cwd });
+  const text = await readFile(join(cwd, '.github/workflows/validate.yaml'), 'utf8');
+  expect(text).not.toMatch(/npx|npm i(nstall)? /);
+  const { jobs } = parse(text) as { jobs: { validate: { steps: readonly Record<string, unknown>[] } } };
+  const { steps } = jobs.validate;
+  const named = steps.find(({ if: condition }) => condition === "vars.POINTSMAN_REPOSITORY == ''");
+  expect(named?.['run']).toMatch(/^echo '::error::set the variable POINTSMAN_REPOSITORY .*'\nexit 1\n$/);
+  const folder = '.pointsman/checkout';
+  expect(steps).toContainEqual({
+    uses: 'actions/checkout@v4',
+    with: { repository: '${{ vars.POINTSMAN_REPOSITORY }}', path: folder },
+  });
+  const install = steps.find((step) => step['working-directory'] === folder);
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  expect(install?.['run']).toBeDefined();
+  expect(readme).toContain(String(install?.['run']));
+  expect(steps.at(-1)).toEqual({ run: 'pointsman validate --format github projects' });
 });
 
 it('overwrites nothing, and then writes nothing', async () => {

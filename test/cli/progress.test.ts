@@ -61,10 +61,10 @@ const event = (
   ...(step === undefined ? {} : { step }),
 });
 
-function live(options?: { columns?: number; rows?: number }) {
+function live(options?: { columns?: number; rows?: number }, tellsEnds = true) {
   const clock = handClock();
   const { stream, screen } = terminal(options);
-  const progress = createProgress({ output: stream, clock, colours: pc.createColors(false) });
+  const progress = createProgress({ output: stream, clock, colours: pc.createColors(false), tellsEnds });
   return { clock, screen, stream, progress };
 }
 
@@ -83,6 +83,22 @@ it('leaves the end of a deployment standing above those that go on', () => {
   progress.onProgress(event('api', 'building', 0));
   progress.onProgress(event('shop', 'failed', 12_300));
   expect(screen()).toEqual(['shop failed after 12.3s', 'api building 0ms']);
+});
+
+it('leaves the end to the log where that is for people too', () => {
+  const { screen, progress } = live({}, false);
+  progress.onProgress(event('shop', 'building', 0));
+  progress.onProgress(event('shop', 'active', 4_000));
+  expect(screen()).toEqual([]);
+});
+
+it('takes the line of what ended without an outcome away', () => {
+  for (const tellsEnds of [true, false]) {
+    const { clock, screen, progress } = live({}, tellsEnds);
+    progress.onProgress(event('shop', 'probing', 0));
+    progress.onProgress(event('shop', null, 20));
+    expect([screen(), clock.pending]).toEqual([[], 0]);
+  }
 });
 
 it('lets log lines pass above the live ones', () => {
@@ -121,17 +137,24 @@ it('has no timer when nothing is in hand', () => {
 it('writes a line at each change of phase where nothing can be redrawn', () => {
   const stream = new PassThrough();
   stream.setEncoding('utf8');
-  const progress = createProgress({ output: stream, clock: handClock(), colours: pc.createColors(false) });
+  const progress = createProgress({
+    output: stream,
+    clock: handClock(),
+    colours: pc.createColors(false),
+    tellsEnds: true,
+  });
   for (const each of [
     event('shop', 'building', 0, 'one'),
     event('shop', 'building', 100, 'two'),
     event('shop', 'probing', 61_000),
     event('shop', 'active', 62_000),
     event('shop', 'building', 0),
+    event('shop', null, 10),
+    event('shop', 'building', 0),
   ]) {
     progress.onProgress(each);
   }
   expect(stream.read()).toBe(
-    'shop: building (0ms)\nshop: probing (1m01s)\nshop: active after 1m02s\nshop: building (0ms)\n',
+    'shop: building (0ms)\nshop: probing (1m01s)\nshop: active after 1m02s\nshop: building (0ms)\nshop: building (0ms)\n',
   );
 });

@@ -46,7 +46,7 @@ web      progressing  -     -         -         -    building
 PROBLEMS
 ! projects/a.yaml:4:9 /run/port: port 99999 is above 65535; use 1 to 65535
 
-3 projects: 1 live, 1 progressing, 1 failed (main at 4f5e6d7c, 2s ago)
+3 projects: 1 live, 1 progressing, 1 failed (main at 4f5e6d7c, looked at 32s ago)
 `);
     expect(code).toBe(1);
   });
@@ -88,7 +88,7 @@ PROBLEMS
   it('says when there are no projects, and what cannot be read', async () => {
     const { out, code } = await statusOf(bareStatus);
     expect(out).toBe(
-      `the config repository cannot be read since ${zoned(bareStatus.controller.startedAt)} (1h): refused\n\nno projects\n\n0 projects (main at -, 2s ago)\n`,
+      `the config repository cannot be read since ${zoned(bareStatus.controller.startedAt)} (1h): refused\n\nno projects\n\n0 projects (main, not read yet)\n`,
     );
     expect(code).toBe(0);
   });
@@ -99,7 +99,7 @@ PROBLEMS
       docker: { ok: false, message: 'connection refused; start it' },
     };
     expect((await statusOf({ ...onlyShop, components })).out).toContain(
-      'docker does not answer: connection refused; start it\n',
+      'docker: connection refused; start it\n',
     );
   });
 });
@@ -223,6 +223,11 @@ last       active ${zoned('2026-11-20T09:55:10.000Z')} after 20.0s (deployment d
     expect(code).toBe(1);
     expect(out).toMatch(/reason {5}BuildFailed\nmessage {4}step 3 of 5.*\nattempts {3}2, next in 30s\n/);
     expect(out).toContain('live       nothing\n');
+  });
+
+  it('that failed for good says how it is tried again', async () => {
+    const { out } = await statusOf({ ...fullStatus, projects: { api } }, ['api']);
+    expect(out).toContain('attempts   1, and no more: commit a change, or "pointsman retry api"\n');
   });
 
   it('that drains tells how many requests are left', async () => {

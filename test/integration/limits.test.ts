@@ -18,6 +18,7 @@ let scenario: Scenario;
 let controller: Controller;
 let client: Client;
 let greedy: string;
+let reloadsBefore: number;
 
 beforeEach(async () => {
   scenario = await createScenario({ settings: { retries: { attempts: 1 } } });
@@ -26,6 +27,7 @@ beforeEach(async () => {
   await scenario.commitManifest(shop, await scenario.application('shop'));
   controller = scenario.start();
   await controller.waitLive(shop);
+  reloadsBefore = reloads();
   client = scenario.client(shop, 'v1');
 });
 
@@ -56,9 +58,19 @@ async function rootOfEngine(): Promise<string> {
   return ((await engine.info()) as { DockerRootDir: string }).DockerRootDir;
 }
 
+function reloads(): number {
+  return controller.log.filter(({ msg }) => msg === 'nginx reloaded').length;
+}
+
+/**
+ * A project that comes or goes is a reload, which may reset idle kept connections of every project on this
+ * nginx (DESIGN section 3). Whatever else is lost, and anything where nothing was reloaded, is lost to the greedy one.
+ */
 async function expectNothingLost(): Promise<void> {
-  const { failed, wrong, reasons, sent } = await client.stop();
-  expect({ failed, wrong, reasons }).toEqual({ failed: 0, wrong: 0, reasons: {} });
+  const { wrong, reasons, sent } = await client.stop();
+  const ofReloads = reloads() > reloadsBefore ? / over a kept connection: ECONNRESET$/ : /$.^/;
+  const lost = Object.entries(reasons).filter(([reason]) => !ofReloads.test(reason));
+  expect({ wrong, lost }).toEqual({ wrong: 0, lost: [] });
   expect(sent).toBeGreaterThan(50);
 }
 

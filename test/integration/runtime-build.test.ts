@@ -120,7 +120,7 @@ it.each([
     'a failing command',
     'FROM node:base\nRUN for i in $(seq 200); do echo line $i; done; exit 3\n',
     'BuildFailed',
-    /in \[2\/2\] RUN .*: exit code 3; its output is in the build log/,
+    /in \[2\/2\] RUN .*: exit code 3/,
   ],
   [
     'an unknown instruction',

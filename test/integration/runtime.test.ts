@@ -402,6 +402,20 @@ describe('what is not ours', () => {
     expect(error.code).toBe('NameTaken');
     expect(error.message).toContain('pointsman-vol-data');
   });
+
+  it('includes the volume of a project whose name and ours make one', async () => {
+    const name = 'pointsman-vol-a-data';
+    cleanups.push(() => engine.getVolume(name).remove());
+    const [owner, other] = [await runtime.ensureNetwork('vol-a'), await runtime.ensureNetwork('vol')];
+    const change = { volumes: [{ volume: name, path: '/data' }] };
+    const id = await runtime.create(containerSpec(instance, owner, image, sleep, change));
+    const error = await rejection(runtime.create(containerSpec(instance, other, image, sleep, change)));
+    expect(error.code).toBe('NameTaken');
+    expect(error.message).toBe(
+      `the volume name ${name} is held by project vol-a; rename the volume in the manifest`,
+    );
+    await runtime.remove(id);
+  });
 });
 
 describe('waiting and logs', () => {

@@ -3,7 +3,7 @@ import { planProject } from '../../src/plan/plan-project.js';
 import type { PlanInput } from '../../src/plan/plan.js';
 import { projectStatus, unseenStatus } from '../../src/record/project-status.js';
 import type { ProjectStatusInput } from '../../src/record/project-status.js';
-import { input, served, want } from '../plan/world.js';
+import { container, input, served, want } from '../plan/world.js';
 
 function statusOf(given: PlanInput, more: Partial<ProjectStatusInput> = {}) {
   return projectStatus({
@@ -11,6 +11,7 @@ function statusOf(given: PlanInput, more: Partial<ProjectStatusInput> = {}) {
     plan: planProject(given),
     waiting: null,
     phase: null,
+    step: null,
     drain: null,
     fault: null,
     outage: null,
@@ -28,6 +29,18 @@ describe('the status of a project', () => {
       reason: null,
       live: { slot: 'blue', revision: 'A', address: '10.213.0.2:3000' },
       urls: ['http://shop.example.com/'],
+    });
+  });
+
+  it('tells how a phase goes, unless something is wrong', () => {
+    const step = 'attempt 1 of 3: GET /healthz answered 503, not 200-399';
+    const probing = { phase: 'probing', step } as const;
+    expect(statusOf(live, probing)).toMatchObject({ state: 'progressing', reason: null, message: step });
+    const outage = { of: 'nginx', message: '127.0.0.1:80 is in use by pid 7' } as const;
+    expect(statusOf(live, { ...probing, outage })).toMatchObject({
+      state: 'progressing',
+      reason: 'NginxUnavailable',
+      message: outage.message,
     });
   });
 
@@ -63,20 +76,36 @@ describe('the status of a project', () => {
     expect(statusOf(invalid, { outage })).toMatchObject({ state: 'invalid', reason: 'ManifestInvalid' });
   });
 
+  it('says of a suspended project that what it routes to is down', () => {
+    const suspended = { want: want('A', { project: { ...want('A').project, suspend: true } }) };
+    const down = container('blue', 'A', { restartPolicy: 'unless-stopped', state: 'exited' });
+    for (const [containers, message] of [
+      [[], expect.stringMatching(/^its container is gone, .*: take that out, or start it by hand$/)],
+      [[down], expect.stringMatching(/^its container is exited, and nothing is repaired/)],
+      [served('blue', 'A').containers, null],
+    ] as const)
+      expect(
+        statusOf(input({ ...served('blue', 'A'), containers: containers ?? [] }, suspended)),
+      ).toMatchObject({
+        state: 'suspended',
+        message: message as string | null,
+      });
+  });
+
   it('is there before the project was looked at, with what keeps it from that', () => {
-    expect(unseenStatus({ phase: 'fetching', fault: null, outage: null })).toMatchObject({
+    expect(unseenStatus({ phase: 'fetching', step: null, fault: null, outage: null })).toMatchObject({
       state: 'progressing',
       phase: 'fetching',
       reason: null,
       live: null,
     });
     const outage = { of: 'docker', message: 'no engine' } as const;
-    expect(unseenStatus({ phase: null, fault: null, outage })).toMatchObject({
+    expect(unseenStatus({ phase: null, step: null, fault: null, outage })).toMatchObject({
       state: 'progressing',
       reason: 'DockerUnavailable',
     });
     const fault = { code: 'Unexpected', message: 'it broke', retryAt: '2026-01-01T00:00:00.000Z' };
-    expect(unseenStatus({ phase: null, fault, outage: null })).toMatchObject({
+    expect(unseenStatus({ phase: null, step: null, fault, outage: null })).toMatchObject({
       state: 'failed',
       message: 'it broke',
       nextRetryAt: fault.retryAt,

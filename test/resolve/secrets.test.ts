@@ -57,6 +57,30 @@ describe('SecretFiles', () => {
     expect((await stat(join(dir, '.key'))).mode & 0o777).toBe(0o600);
   });
 
+  it.each<[string, () => Promise<unknown>, RegExp]>([
+    [
+      'that others can read',
+      () => chmod(join(dir, '.key'), 0o644),
+      /has mode 644, others can read it: chmod 600/,
+    ],
+    [
+      'that is a folder',
+      async () => {
+        await rm(join(dir, '.key'));
+        await mkdir(join(dir, '.key'));
+      },
+      /not a plain file/,
+    ],
+  ])('refuses a key %s, and makes no other', async (_, prepare, message) => {
+    await put('A', 'one');
+    await prepare();
+    for (const use of [secrets.ensureKey(false), secrets.read('shop', ['A'])]) {
+      const error = await rejection(use);
+      expect(error.code).toBe('SecretUnreadable');
+      expect(error.message).toMatch(message);
+    }
+  });
+
   it('makes no new key while containers with secrets exist', async () => {
     await rm(join(dir, '.key'));
     expect(await rejection(secrets.ensureKey(true))).toMatchObject({ code: 'SecretKeyMissing' });

@@ -134,13 +134,13 @@ describe('a failed build', () => {
       'executor failed running [/bin/sh -c npm ci]: exit code: 1',
       '[2/5] RUN npm ci',
       'BuildFailed',
-      ' in [2/5] RUN npm ci: exit code 1; its output is in the build log',
+      ' in [2/5] RUN npm ci: exit code 1',
     ],
     [
       'failed to solve: process "/bin/sh -c npm ci" did not complete successfully: exit code: 1',
       '[2/5] RUN npm ci',
       'BuildFailed',
-      ' in [2/5] RUN npm ci: exit code 1; its output is in the build log',
+      ' in [2/5] RUN npm ci: exit code 1',
     ],
     [
       'process "/bin/sh -c npm ci" did not complete successfully: exit code: 137',

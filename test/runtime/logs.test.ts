@@ -53,6 +53,11 @@ it.each([
   ['tab\there', 'tab\there'],
   ['windows\r', 'windows'],
   ['10 %\r50 %\r100 %', '100 %'],
+  ['10 %\r\r', '10 %'],
+  ['\r\r', ''],
+  ['', ''],
+  ['one\ntwo', 'one two'],
+  ['a\u009b2Jb\u0085c', 'a2Jbc'],
   ['\u001b[1;31mred\u001b[0m', 'red'],
   ['\u001b]0;title\u0007text', 'text'],
   ['a\u0000b\u0007c', 'abc'],
@@ -69,7 +74,7 @@ it('cuts a line to 2,000 characters', () => {
 it('never lets a control character through', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (line) => {
-      expect(cleanLine(line)).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f]/);
+      expect(cleanLine(line)).not.toMatch(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/);
     }),
   );
 });

@@ -18,6 +18,8 @@ export const hostileTexts: readonly string[] = [
   'a\u0000b',
   'a\u001b[2Jb',
   'a\u2028b',
+  'a\u009b2Jb',
+  'a\u0085b',
   'a\u202eb',
   '\ufeffa',
   'аdmin', // Cyrillic а
@@ -80,6 +82,14 @@ export const hostileTexts: readonly string[] = [
   '{"level":"fatal"}\n{"level":"info"}',
 ];
 
+/** A text as it stands in YAML, in printable characters: what is not would be a problem of its whole file. */
+export function written(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  );
+}
+
 /** Values that are no text, as they stand in YAML. */
 export const hostileValues: readonly string[] = [
   'null',
@@ -127,6 +137,15 @@ export const hostileFiles: readonly (readonly [string, Uint8Array])[] = [
   [
     'alias bomb',
     Buffer.from('a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n'),
+  ],
+  [
+    'a billion laughs',
+    Buffer.from(
+      Array.from({ length: 12 }, (_, level) => {
+        const items = level === 0 ? 'lol' : `*a${level - 1}`;
+        return `a${level}: &a${level} [${Array<string>(10).fill(items).join(',')}]\n`;
+      }).join(''),
+    ),
   ],
   [
     'prototype',

@@ -2,8 +2,15 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ConfigSnapshot } from '../../src/source/port.js';
-import { commitTree, treeBytes, writeObject, writeTree, type CraftedEntry } from '../support/crafted-git.js';
+import type { ConfigSnapshot, GitSource } from '../../src/source/port.js';
+import {
+  commitTree,
+  inOrder,
+  treeBytes,
+  writeObject,
+  writeTree,
+  type CraftedEntry,
+} from '../support/crafted-git.js';
 import { createCraftedWorld, type CraftedWorld } from '../support/crafted-world.js';
 import { entriesOf, sourceOf, type ContextEntry } from '../support/git-adapters.js';
 import { rejection } from '../support/waiting.js';
@@ -72,8 +79,43 @@ describe('a config repository with a crafted tree', () => {
     expect(snapshot.error).toBeNull();
     expect(namesOf(snapshot)).toEqual(['good']);
     expect(snapshot.desired?.problems).toHaveLength(1);
-    expect(snapshot.desired?.problems[0]?.message).toMatch(/never followed/);
+    const [found] = snapshot.desired?.problems ?? [];
+    expect(found?.message).toMatch(/never followed/);
+    // A name that makes no path is said of its folder.
+    const isPath = typeof name === 'string' && /^evil\.ya?ml$/.test(name);
+    expect(found?.file).toBe(isPath ? `projects/${name}` : 'projects');
+    if (!isPath)
+      expect(found?.message).toContain(`the folder projects holds an entry named "${String(name)}"`);
     expect(snapshot.desired?.removalsHeldBecause).not.toBeNull();
+  });
+
+  it.each(['projects', 'projects/deep', '.'])(
+    'an entry without a name in %s: the last good state goes on, and what is wrong is said',
+    async (folder) => {
+      const nameless = await writeTree(repository, [entry('40000', '', evilTree), good]);
+      const deep = await writeTree(repository, [entry('40000', 'deep', nameless), good]);
+      const inside = folder === 'projects' ? nameless : deep;
+      const root = await writeTree(repository, [entry('40000', 'projects', inside)]);
+      await commitTree(repository, folder === '.' ? nameless : root);
+      const snapshot = await adapters.config.sync(signal);
+      expect(snapshot.error?.code).toBe('UnsupportedRepository');
+      expect(snapshot.error?.message).toMatch(
+        /a folder of its newest commit holds an entry without a name.*git fsck/,
+      );
+      expect(namesOf(snapshot)).toEqual(['good']);
+    },
+  );
+
+  it('a folder of more entries than are read is refused before memory is gone, also on the way to the manifests', async () => {
+    const one = treeBytes([entry('100644', 'a.yaml', evilFile)]);
+    const many = await writeObject(repository, 'tree', Buffer.alloc(one.length * 400_000, one));
+    for (const root of [[entry('40000', 'projects', many)], null]) {
+      await commitTree(repository, root === null ? many : await writeTree(repository, root));
+      const snapshot = await adapters.config.sync(signal);
+      expect(snapshot.error?.code).toBe('UnsupportedRepository');
+      expect(snapshot.error?.message).toContain('more than 200000 files');
+      expect(namesOf(snapshot)).toEqual(['good']);
+    }
   });
 
   it('the same name twice: a problem, whichever of them comes first', async () => {
@@ -210,11 +252,19 @@ describe('a config repository with a crafted tree', () => {
 describe('an application with a crafted tree', () => {
   async function contextOf(
     entries: readonly CraftedEntry[],
+    order = inOrder,
   ): Promise<{ readonly entries: readonly ContextEntry[]; readonly left: readonly string[] }> {
     const dockerfile = entry('100644', 'Dockerfile', await blob('FROM node:base\n'));
-    const tree = await writeTree(repository, [dockerfile, ...entries]);
+    return contextOfTree(await writeTree(repository, order([dockerfile, ...entries])));
+  }
+
+  async function contextOfTree(
+    tree: string,
+    build: Partial<GitSource['build']> = {},
+  ): Promise<{ readonly entries: readonly ContextEntry[]; readonly left: readonly string[] }> {
     const commit = await commitTree(repository, tree);
-    const source = sourceOf(repository, { commit });
+    const plain = sourceOf(repository, { commit });
+    const source = { ...plain, build: { ...plain.build, ...build } };
     const resolved = await adapters.sources.resolve(source, signal);
     const left: string[] = [];
     const stream = await adapters.sources.context(source, resolved, (line) => left.push(line), signal);
@@ -240,29 +290,131 @@ describe('an application with a crafted tree', () => {
     }
   });
 
-  it('nothing goes through a link, also where one name is a link and a folder', async () => {
-    const evil = await blob('evil');
-    const up = await blob('..');
-    const out = await blob('../..');
-    const folderOf = (entries: readonly CraftedEntry[]): Promise<string> => writeTree(repository, entries);
-    const twice = await folderOf([
-      entry('120000', 'l', up),
-      entry('40000', 'l', await folderOf([entry('120000', 'm', out), entry('100644', 'n', evil)])),
-    ]);
-    const { entries, left } = await contextOf([entry('40000', 'a', twice)]);
-    const names = entries.map(({ name }) => name);
-    expect(names).toContain('a/l');
-    expect(names).not.toContain('a/l/m');
-    expect(names).not.toContain('a/l/n');
-    expect(left.join('\n')).toMatch(/"a\/l\/m" is left out .* below a symbolic link/);
+  const asWritten = (entries: readonly CraftedEntry[]): readonly CraftedEntry[] => entries;
+  const foreign = '# syntax=evil.example/frontend\nFROM node:base\n';
+
+  it.each<[string, (of: (text: string) => Promise<string>) => Promise<readonly CraftedEntry[]>]>([
+    ['a Dockerfile', async (of) => [entry('100644', 'Dockerfile', await of(foreign))]],
+    ['a file', async (of) => [entry('100644', 'x', await of('1')), entry('100644', 'x', await of('2'))]],
+    [
+      'a link over a file',
+      async (of) => [entry('100644', 'x', await of('1')), entry('120000', 'x', await of('/etc/passwd'))],
+    ],
+    [
+      'a folder',
+      async (of) => {
+        const inside = await writeTree(repository, [entry('100644', 'y', await of('y'))]);
+        return [entry('40000', 'x', inside), entry('40000', 'x', inside)];
+      },
+    ],
+    [
+      'a file and a folder',
+      async (of) => {
+        const inside = await writeTree(repository, [entry('100644', 'y', await of('y'))]);
+        return [entry('100644', 'x', await of('1')), entry('40000', 'x', inside)];
+      },
+    ],
+    [
+      'a link and a folder that another name stands between',
+      async (of) => {
+        const inside = await writeTree(repository, [entry('100644', 'y', await of('y'))]);
+        return [
+          entry('120000', 'x', await of('..')),
+          entry('100644', 'x-', await of('')),
+          entry('40000', 'x', inside),
+        ];
+      },
+    ],
+  ])(
+    '%s that stands twice ends the build for good: git and the builder could mean two of them',
+    async (_, craft) => {
+      const error = await rejection(contextOf(await craft(blob)));
+      expect(error).toMatchObject({ code: 'UnsupportedRepository', reaction: 'stall' });
+      expect(error.message).toMatch(/has the entry ".+" twice or out of order/);
+    },
+  );
+
+  it('a tree out of order ends the build for good, wherever in it', async () => {
+    const [evil, deep] = [await blob('evil'), await blob('deep')];
+    const inside = await writeTree(repository, [entry('100644', 'b', deep), entry('100644', 'a', deep)]);
+    for (const [entries, order] of [
+      [[entry('100644', 'A', evil)], asWritten],
+      [[entry('40000', 'x', inside)], inOrder],
+    ] as const) {
+      const error = await rejection(contextOf(entries, order));
+      expect(error.message).toMatch(/has the entry "(?:A|x\/a)" twice or out of order/);
+    }
   });
 
-  it('a link over a file of the same name is what the builder gets last, and leads nowhere outside', async () => {
+  it('names in the order of their bytes are in order', async () => {
+    const file = await blob('x');
+    const inside = await writeTree(repository, [entry('100644', 'y', file)]);
+    // Of UTF-16, the last two would be the other way round.
+    const names = ['a', 'a-b', 'a.b', 'a0', '\uffee', '\u{1f600}'];
     const { entries } = await contextOf([
-      entry('100644', 'x', await blob('plain')),
-      entry('120000', 'x', await blob('/etc/passwd')),
+      ...names.map((name) => entry('100644', name, file)),
+      entry('40000', 'a-', inside),
+      entry('160000', 'sub', nobody),
     ]);
-    expect(entries.filter(({ name }) => name === 'x')).toMatchObject([{ type: 'file', body: 'plain' }]);
+    expect(entries.map(({ name }) => name)).toEqual([
+      'Dockerfile',
+      'a',
+      'a-/',
+      'a-/y',
+      'a-b',
+      'a.b',
+      'a0',
+      'sub/',
+      '\uffee',
+      '\u{1f600}',
+    ]);
+  });
+
+  it('a Dockerfile that is a link is judged with the one that BuildKit falls back to', async () => {
+    const link = entry('120000', 'Dockerfile', await blob('d'));
+    const judged = entry('100644', 'd', await blob('FROM node:base\n'));
+    const ignoring = entry('100644', '.dockerignore', await blob('d\n'));
+    const fallback = entry('100644', 'dockerfile', await blob(foreign));
+    const tree = (...entries: readonly CraftedEntry[]): Promise<string> =>
+      writeTree(repository, inOrder([link, judged, ...entries]));
+    const error = await rejection(contextOfTree(await tree(ignoring, fallback)));
+    expect(error).toMatchObject({ code: 'PolicyRefused', reaction: 'stall' });
+    expect(error.message).toContain('dockerfile asks for the syntax "evil.example/frontend"');
+    await contextOfTree(await tree());
+    // In a folder, and where the manifest names it.
+    const folder = await writeTree(repository, inOrder([link, judged, fallback]));
+    const below = await rejection(
+      contextOfTree(await writeTree(repository, [entry('40000', 'web', folder)]), {
+        dockerfile: 'web/Dockerfile',
+      }),
+    );
+    expect(below.message).toContain('web/dockerfile asks for');
+  });
+
+  it('a tree that names one subtree a thousand times over, four levels deep, ends instead of listing for ever', async () => {
+    let tree = await writeTree(repository, [entry('100644', 'f', await blob('x'))]);
+    for (let level = 0; level < 4; level += 1)
+      tree = await writeTree(
+        repository,
+        Array.from({ length: 1_000 }, (_, each) => entry('40000', `d${String(each).padStart(4, '0')}`, tree)),
+      );
+    const error = await rejection(contextOf([entry('40000', 'many', tree)]));
+    expect(error).toMatchObject({ code: 'UnsupportedRepository', reaction: 'stall' });
+    expect(error.message).toContain('more than 1000000 files in the build context');
+  });
+
+  it('patterns that take all ways to match cost no more than others', async () => {
+    const { entries } = await contextOf([
+      entry('100644', '.dockerignore', await blob(`${'*a'.repeat(40)}b\n${'**/a'.repeat(40)}b\n`)),
+      entry('100644', 'a'.repeat(250), await blob('x')),
+    ]);
+    expect(entries).toHaveLength(3);
+    const worst = entry('100644', '.dockerignore', await blob(`${'?*'.repeat(32_000)}!\n`));
+    const error = await rejection(contextOf([worst, entry('100644', 'a'.repeat(4_000), await blob('x'))]));
+    expect(error).toMatchObject({ code: 'BuildFailed', reaction: 'stall' });
+    expect(error.message).toMatch(/the patterns of \.dockerignore take too long/);
+    const long = entry('100644', '.dockerignore', await blob('x\n'.repeat(40_000)));
+    expect((await rejection(contextOf([long]))).message).toContain('80000 bytes, at most 65536');
   });
 
   it.each<[string, () => Promise<readonly CraftedEntry[]>]>([
@@ -281,9 +433,12 @@ describe('an application with a crafted tree', () => {
 
   it('names of thousands of characters and of every sign end neither git nor the archive', async () => {
     const evil = await blob('evil');
-    const names = ['x'.repeat(5_000), '-rf', '--help', 'a\nb', '$(id)', '*', 'é'];
+    const names = ['x'.repeat(4_000), '-rf', '--help', 'a\nb', '$(id)', '*', 'é'];
     const { entries } = await contextOf(names.map((name) => entry('100644', name, evil)));
-    expect(entries.map(({ name }) => name)).toEqual(['Dockerfile', ...names]);
+    expect(entries.map(({ name }) => name).sort()).toEqual(['Dockerfile', ...names].sort());
+    const longer = await rejection(contextOf([entry('100644', 'x'.repeat(100_000), evil)]));
+    expect(longer).toMatchObject({ code: 'UnsupportedRepository', reaction: 'stall' });
+    expect(longer.message).toContain('a path of more than 4096 bytes');
   });
 
   it('modes that are none: what git makes of them, and nothing else', async () => {

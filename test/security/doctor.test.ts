@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { checkDocker } from '../../src/cli/doctor/docker.js';
+import { checkNginxProgram } from '../../src/cli/doctor/nginx.js';
 import { checkPermissions } from '../../src/cli/doctor/permissions.js';
 import { vulnerabilitiesOf } from '../../src/cli/doctor/vulnerabilities.js';
 import { SecretFiles } from '../../src/resolve/secrets.js';
@@ -40,6 +41,19 @@ it.each([
     expect(message).toMatch(/CVE-\d{4}-\d+/);
     expect(mend).toContain('distribution');
   }
+});
+
+it('asks the nginx program for its version, and warns of the weaknesses of that one', async () => {
+  const said = async (version: string): Promise<readonly string[]> => {
+    const execute = async (program: string, args: readonly string[]) => {
+      expect([program, ...args]).toEqual(['nginx', '-V']);
+      return { exitCode: 0, stdout: '', stderr: `nginx version: nginx/${version}\nconfigure arguments:\n` };
+    };
+    const findings = await checkNginxProgram(execute, false, new AbortController().signal);
+    return findings.flatMap(({ message }) => /CVE-\d{4}-\d+/.exec(message)?.[0] ?? []);
+  };
+  expect(await said('1.22.1')).toEqual(['CVE-2025-23419', 'CVE-2026-42945']);
+  expect(await said('1.30.2')).toEqual([]);
 });
 
 it('warns of an engine that others can reach', async () => {

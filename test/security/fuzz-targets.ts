@@ -2,24 +2,13 @@ import { PointsmanError } from '../../src/errors.js';
 import { parseManifests } from '../../src/manifest/parse.js';
 import { encodeLine } from '../../src/record/journal-line.js';
 import { scanJournal } from '../../src/record/journal-scan.js';
-import { layoutOf } from '../../src/router/layout.js';
 import { parseSite, renderSite } from '../../src/router/render.js';
 import { parseSettings } from '../../src/settings/load.js';
-import type { Settings } from '../../src/settings/settings.js';
 import { hostileFiles, hostileTexts } from './corpus.js';
 import type { Target } from './coverage-guided.js';
-import { directivesOf } from './directives.js';
+import { expectKnown, expectSite } from './directives.js';
+import { filesOf, layout, plainFiles, plainSite, siteText, upstreams } from './rendering.js';
 
-const upstreams = { blue: '10.213.0.2:3000', green: '10.213.0.3:3000' };
-const nginx: Settings['nginx'] = {
-  mode: 'managed',
-  listen: ['80'],
-  confDir: '/etc/nginx/conf.d',
-  verify: '127.0.0.1:9180',
-  baseDomain: 'localhost',
-  trustedProxies: [],
-};
-const layout = layoutOf({ stateDir: '/var/lib/pointsman', nginx });
 const words = [
   ...hostileTexts.filter(({ length }) => length < 100),
   ...[
@@ -63,18 +52,6 @@ const manifest =
 const full = `${manifest}run: { port: 80, env: { A: b }, memory: 1Gi }\nhealth: { path: /, status: 200-399 }\nroute: { domains: [a.example.com], maxBody: 1m }\n`;
 const small = hostileFiles.map(([, bytes]) => Buffer.from(bytes)).filter(({ length }) => length < 2_000);
 
-const siteText = (domain: string): string =>
-  renderSite(
-    { project: 'shop', route: { domains: [domain], maxBodyBytes: 1, readTimeoutMs: 1 }, upstreams },
-    layout,
-    ['80'],
-  );
-const siteDirectives = directivesOf(siteText('shop.example.com')).join(' ');
-
-function expectFixed(text: string): void {
-  if (directivesOf(text).join(' ') !== siteDirectives) throw new Error('other directives were rendered');
-}
-
 /** What a PointsmanError says is an answer; all else is a finding. */
 function answered(work: () => void): void {
   try {
@@ -98,7 +75,7 @@ export const targets: readonly Target[] = [
       for (const { project } of parseManifests('projects/a.yaml', input).projects) {
         if (project.route.domains.length === 0) continue;
         const site = { project: project.name, route: project.route, upstreams };
-        expectFixed(renderSite(site, layout, ['80']));
+        expectSite(plainSite, renderSite(site, layout, ['80']), project.route.domains);
       }
     },
   },
@@ -106,10 +83,16 @@ export const targets: readonly Target[] = [
     name: 'settings',
     seeds: [
       Buffer.from('configRepo: { url: https://git.example.com/a.git }\nnginx: { listen: ["80"] }\n'),
+      Buffer.from(
+        'configRepo: { url: git@git.example.com:a.git, branch: x, path: y }\nstateDir: /srv/p\nnginx: { verify: "127.0.0.1:1", trustedProxies: [10.0.0.0/8, "::1"], listen: ["[::]:80"] }\n',
+      ),
       ...small,
     ],
     words,
-    run: (input) => void parseSettings('/etc/p.yaml', input, {}),
+    run: (input) => {
+      const loaded = parseSettings('/etc/p.yaml', input, {});
+      if ('settings' in loaded) expectKnown(plainFiles, filesOf(loaded.settings));
+    },
   },
   {
     name: 'journal',
@@ -127,9 +110,9 @@ export const targets: readonly Target[] = [
     words: [...words, 'server_name ', '# pointsman site 1 ', '"domains":["', '"maxBodyBytes":'],
     run: (input) => {
       const text = input.toString('utf8');
-      answered(() => expectFixed(siteText(text)));
+      answered(() => expectSite(plainSite, siteText(text), [text]));
       const back = parseSite(text);
-      if (back !== null && back.route.domains.length === 1) expectFixed(renderSite(back, layout, ['80']));
+      if (back !== null) expectSite(plainSite, renderSite(back, layout, ['80']), back.route.domains);
     },
   },
 ];

@@ -5,16 +5,17 @@
  * `argv[5]`: which share of the inputs, of how many. Wants `--expose-gc`.
  */
 import { PointsmanError } from '../../src/errors.js';
+import { assembleDesired } from '../../src/manifest/assemble.js';
+import { largestFileBytes } from '../../src/manifest/guard.js';
 import { parseManifests } from '../../src/manifest/parse.js';
 import { readDocuments } from '../../src/manifest/source-document.js';
-import { layoutOf } from '../../src/router/layout.js';
-import { parseSite, renderMain, renderShared, renderSite } from '../../src/router/render.js';
+import { parseSite, renderSite } from '../../src/router/render.js';
 import { loadSchema } from '../../src/schemas.js';
 import { parseSettings } from '../../src/settings/load.js';
-import type { Settings } from '../../src/settings/settings.js';
-import { hostileFiles, hostileTexts, hostileValues } from './corpus.js';
-import { directivesOf } from './directives.js';
+import { hostileFiles, hostileTexts, hostileValues, written } from './corpus.js';
+import { expectKnown, expectSite } from './directives.js';
 import { documentWith, fieldsOf } from './fields.js';
+import { filesOf, layout, plainFiles, plainSite, upstreams } from './rendering.js';
 
 const [parseRounds = 0, fieldRounds = 0, share = 0, shares = 1] = process.argv.slice(2).map(Number);
 
@@ -31,10 +32,6 @@ const manifestBase = {
   source: { repo: 'https://git.example.com/acme/shop.git' },
 };
 const settingsBase = { configRepo: { url: 'https://git.example.com/acme/deploy.git' } };
-const upstreams = { blue: '10.213.0.2:3000', green: '10.213.0.3:3000' };
-const plain = parseSettings('/etc/p.yaml', Buffer.from(JSON.stringify(settingsBase)), {});
-if (!('settings' in plain)) throw new Error('the plain settings are refused');
-const { settings: plainSettings } = plain;
 
 /** Problems of a reading, with what rendered nginx files say of an input that was taken. */
 type Reading = (bytes: Uint8Array) => { readonly problems: number; readonly rendered: () => void };
@@ -47,12 +44,8 @@ const readManifest: Reading = (bytes) => {
     rendered: () => {
       for (const { project } of projects) {
         if (project.route.domains.length === 0) continue;
-        const text = renderSite(
-          { project: project.name, route: project.route, upstreams },
-          layoutOf(plainSettings),
-          ['80'],
-        );
-        expectSame(siteDirectives, directivesOf(text));
+        const text = renderSite({ project: project.name, route: project.route, upstreams }, layout, ['80']);
+        expectSite(plainSite, text, project.route.domains);
         const back = parseSite(text);
         if (back === null) throw new Error('a rendered site cannot be read back');
       }
@@ -66,48 +59,31 @@ const readSettings: Reading = (bytes) => {
     problems: 'problems' in loaded ? loaded.problems.length : 0,
     rendered: () => {
       if (!('settings' in loaded)) return;
-      expectKnown(sharedDirectives(plainSettings), sharedDirectives(loaded.settings));
+      expectKnown(plainFiles, filesOf(loaded.settings));
     },
   };
 };
 
-const siteDirectives = directivesOf(
-  renderSite(
-    {
-      project: 'shop',
-      route: { domains: ['shop.example.com'], maxBodyBytes: 1, readTimeoutMs: 1 },
-      upstreams,
-    },
-    layoutOf(plainSettings),
-    ['80'],
-  ),
+function neighbour(name: string): string {
+  return documentWith({ ...manifestBase, name }, ['suspend'], 'false');
+}
+
+/** Two projects in files of their own. */
+const others = ['one', 'two'].map((name) =>
+  parseManifests(`projects/${name}.yaml`, Buffer.from(neighbour(name))),
 );
+const above = Buffer.from(`${neighbour('three')}\n---\n`);
+const live = { names: new Map<string, string>(), domains: new Map<string, string>() };
 
-function sharedDirectives(settings: Settings): readonly string[] {
-  const at = layoutOf(settings);
-  const main = {
-    user: 'www-data',
-    shared: at.shared,
-    names: 1,
-    keepaliveMinTimeout: false,
-    listen: settings.nginx.listen,
-    pid: at.pid,
-  };
-  return [
-    ...directivesOf(renderShared(settings.nginx, at, { generation: 'ab', sites: null })),
-    ...directivesOf(renderMain(at, main)),
-  ];
-}
-
-function expectSame(wanted: readonly string[], got: readonly string[]): void {
-  if (JSON.stringify(wanted) !== JSON.stringify(got)) throw new Error(`other directives: ${got.join(' ')}`);
-}
-
-/** `listen` and the like may stand more or less often; none of another name may appear. */
-function expectKnown(wanted: readonly string[], got: readonly string[]): void {
-  const known = new Set(wanted);
-  const strange = got.filter((name) => !known.has(name) && !/^[0-9a-fA-F.:]+(\/[0-9]+)?$/.test(name));
-  if (strange.length > 0) throw new Error(`directives of another name: ${strange.join(' ')}`);
+/** Whatever `bytes` declare: projects of other files are as they were, and of its own file those of sound documents. */
+function expectAlone(what: string, bytes: Uint8Array, isJson: boolean): void {
+  const file = isJson ? Buffer.concat([above, bytes]) : bytes;
+  if (file.length > largestFileBytes) return;
+  const files = [...others, parseManifests('projects/hostile.yaml', file)];
+  const { projects, problems } = assembleDesired('c', files, { baseDomain: 'example.com', live });
+  for (const name of isJson ? ['one', 'two', 'three'] : ['one', 'two'])
+    if (!projects.has(name))
+      found.push(`${what}: took ${name} with it: ${JSON.stringify(problems).slice(0, 300)}`);
 }
 
 function lookAtMemory(): void {
@@ -116,9 +92,10 @@ function lookAtMemory(): void {
   memory.push(heapUsed + external);
 }
 
-function tryOne(what: string, read: Reading, bytes: Uint8Array, rounds: number): void {
+/** False when it is for another process. */
+function tryOne(what: string, read: Reading, bytes: Uint8Array, rounds: number): boolean {
   offered += 1;
-  if (offered % shares !== share) return;
+  if (offered % shares !== share) return false;
   counts.inputs += 1;
   if (counts.inputs % inputsPerLook === 0) lookAtMemory();
   // The parser that manifests and settings share, for as many rounds as the whole way does not go.
@@ -151,19 +128,25 @@ function tryOne(what: string, read: Reading, bytes: Uint8Array, rounds: number):
     found.push(`${what}: the prototype of all objects was changed`);
     delete (Object.prototype as Record<string, unknown>)['polluted'];
   }
+  return true;
 }
 
 for (const [name, read, schema, base] of [
   ['manifest', readManifest, loadSchema('project'), manifestBase],
   ['settings', readSettings, loadSchema('settings'), settingsBase],
 ] as const) {
-  for (const [what, bytes] of hostileFiles) tryOne(`${name} ${what}`, read, bytes, parseRounds);
+  for (const [what, bytes] of hostileFiles) {
+    const isOurs = tryOne(`${name} ${what}`, read, bytes, parseRounds);
+    if (isOurs && name === 'manifest') expectAlone(what, bytes, false);
+  }
   for (const field of fieldsOf(schema)) {
     counts.fields += 1;
-    const values = [...hostileTexts.map((text) => JSON.stringify(text)), ...hostileValues];
+    const values = [...hostileTexts.map(written), ...hostileValues];
     for (const value of values) {
       const bytes = Buffer.from(documentWith(base, field, value));
-      tryOne(`${name} ${field.join('.')}: ${value.slice(0, 60)}`, read, bytes, fieldRounds);
+      const what = `${name} ${field.join('.')}: ${value.slice(0, 60)}`;
+      const isOurs = tryOne(what, read, bytes, fieldRounds);
+      if (isOurs && name === 'manifest') expectAlone(what, bytes, value.startsWith('"'));
     }
     if (!field.includes('*')) continue;
     for (const key of hostileTexts) {

@@ -6,16 +6,20 @@ import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import PQueue from 'p-queue';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PointsmanError } from '../../src/errors.js';
+import { prettyLog } from '../../src/cli/pretty-log.js';
+import { PointsmanError, redact } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
 import { parseManifests } from '../../src/manifest/parse.js';
+import { decodeLine, encodeLine } from '../../src/record/journal-line.js';
+import { projectText } from '../../src/record/status-file.js';
 import { Git } from '../../src/source/git.js';
 import { parseLocation } from '../../src/source/location.js';
 import { Remote } from '../../src/source/remote.js';
-import { hostileTexts } from './corpus.js';
+import { hostileTexts, written } from './corpus.js';
 import { directivesOf } from './directives.js';
 
 const execute = promisify(execFile);
+const projectStatus = { state: 'failed', phase: null };
 const parseRounds = 200;
 const fieldRounds = 10;
 /** What a parse may leave behind, all 200 rounds of all inputs together, bytes. */
@@ -46,7 +50,7 @@ async function readShare(share: number, shares: number): Promise<Report> {
 describe('hostile input', () => {
   it(
     `is a problem or harmless in every field and file, and never ends a process that parses each ${parseRounds} times`,
-    { timeout: 600_000 },
+    { timeout: 1_800_000 },
     async () => {
       const shares = Math.min(4, availableParallelism());
       const reports = await Promise.all(
@@ -75,7 +79,7 @@ describe('hostile input', () => {
     const good = (name: string): string =>
       `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
     for (const text of hostileTexts) {
-      const bad = good('bad').replace('https://git.example.com/a.git', JSON.stringify(`${text}\u0001`));
+      const bad = good('bad').replace('https://git.example.com/a.git', written(`${text}\u0001`));
       const { projects, problems } = parseManifests(
         'projects/a.yaml',
         Buffer.from(`${good('one')}---\n${bad}---\n${good('two')}`),
@@ -94,10 +98,48 @@ describe('hostile input', () => {
     }
   });
 
+  it('stays one line in the log for people, and moves no cursor', () => {
+    for (const text of hostileTexts) {
+      const people = new PassThrough();
+      const log = createLogger({ level: 'info', output: prettyLog(people, { colour: false }) });
+      const writes: readonly (() => void)[] = [
+        () => log.warn({ project: text, error: text, [text]: text, deep: [{ [text]: text }] }, text),
+        () => log.child({ project: text }).error(new PointsmanError('BuildFailed', text, { cause: text })),
+        () => log.info({ file: text, path: text, [`${text}x`]: true }, 'x'),
+      ];
+      for (const write of writes) {
+        write();
+        expect(String(people.read())).toMatch(/^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e]+\n$/);
+      }
+    }
+  });
+
+  it('stays one line of the journal and whole JSON in the status, and is read back', () => {
+    for (const text of hostileTexts) {
+      const record = (value: string): object => ({
+        version: 1,
+        seq: 1,
+        at: '2026-01-01T00:00:00.000Z',
+        type: 'problem',
+        project: value,
+        detail: { message: value, [`of ${text}`]: [value] },
+      });
+      const { line } = encodeLine(record(text) as never);
+      expect(line).not.toContain('\n');
+      expect(decodeLine(Buffer.from(line))).toEqual({ kind: 'record', record: record(redact(text)) });
+      const status = { ...projectStatus, reason: text, message: text, urls: [text] };
+      expect(projectText(status as never)).not.toContain('\n');
+      expect(JSON.parse(projectText(status as never))).toMatchObject({
+        state: 'failed',
+        message: redact(text),
+      });
+    }
+  });
+
   it('stays one JSON line in the log', () => {
     for (const text of hostileTexts) {
       const output = new PassThrough();
-      const log = createLogger({ level: 'info', pretty: false, colour: false, output });
+      const log = createLogger({ level: 'info', output });
       log.warn({ project: text, error: text, [text]: text }, text);
       log.child({ project: text }).error(new PointsmanError('BuildFailed', text));
       const lines = String(output.read()).split('\n');

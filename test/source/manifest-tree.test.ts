@@ -4,7 +4,12 @@ import {
   readManifestTree,
   type ManifestTreeCache,
 } from '../../src/source/manifest-tree.js';
-import { parseTree, type ObjectStore, type TreeEntry } from '../../src/source/object-store.js';
+import {
+  mostTreeEntries,
+  parseTree,
+  type ObjectStore,
+  type TreeEntry,
+} from '../../src/source/object-store.js';
 
 /** Trees and blobs in memory, by made-up ids, that count their reads. */
 function store(
@@ -146,6 +151,30 @@ describe('readManifestTree', () => {
     expect(fixture.reads).not.toContain('blob l');
   });
 
+  it.each(['', '.', '..', '.git', 'a/b.yaml', '../x.yaml', '\u001b[2J/x.yaml'])(
+    'says of an entry named %j in which folder it stands',
+    async (name) => {
+      const tree = [
+        ['040000', name, 'E'],
+        ['100644', 'one.yaml', '1'],
+      ] as const;
+      const of = async (trees: Parameters<typeof store>[0], folder: string) =>
+        (await read(store({ E: [], ...trees }), undefined, folder)).problems;
+      const shown =
+        name === '' ? 'an entry without a name' : `an entry named "${name.replace('\u001b', '\\x1b')}"`;
+      const found = [
+        ['projects', await of({ root: [['040000', 'projects', 'P']], P: tree }, 'projects')],
+        ['.', await of({ root: tree }, '.')],
+        ['a/b', await of({ root: [['040000', 'a', 'A']], A: [['040000', 'b', 'B']], B: tree }, 'a')],
+      ] as const;
+      for (const [folder, problems] of found) {
+        expect(problems).toHaveLength(1);
+        expect(problems[0]).toMatchObject({ file: folder, line: 1, column: 1, path: '' });
+        expect(problems[0]?.message).toContain(`the folder ${folder} holds ${shown}: git takes no such name`);
+      }
+    },
+  );
+
   it('bounds depth and number', async () => {
     const endless = store({
       root: [['040000', 'projects', 'P']],
@@ -170,6 +199,11 @@ describe('parseTree', () => {
     expect(parseTree(entry('40000', Buffer.from([0xff])))).toEqual([
       { mode: '040000', name: '\uFFFD', oid: 'ab'.repeat(20) },
     ]);
+  });
+
+  it('reads one entry more than it may, and no further', () => {
+    const one = entry('100644', 'x');
+    expect(parseTree(Buffer.alloc(one.length * 300_000, one))).toHaveLength(mostTreeEntries + 1);
   });
 
   it.each([

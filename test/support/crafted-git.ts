@@ -43,6 +43,13 @@ export async function writeTree(gitFolder: string, entries: readonly CraftedEntr
   return writeObject(gitFolder, 'tree', treeBytes(entries));
 }
 
+/** In the order in which git writes them: by bytes, a folder as if its name ended in a slash. */
+export function inOrder(entries: readonly CraftedEntry[]): readonly CraftedEntry[] {
+  const key = ({ mode, name }: CraftedEntry): Buffer =>
+    Buffer.concat([Buffer.from(name), Buffer.from(/^0?40000$/.test(mode) ? '/' : '')]);
+  return [...entries].sort((a, b) => Buffer.compare(key(a), key(b)));
+}
+
 /** A commit of this root tree, which becomes `branch` of the bare repository. Resolves to the commit. */
 export async function commitTree(repository: string, tree: string, branch = 'main'): Promise<string> {
   const who = 'Test <test@example.com> 1700000000 +0000';

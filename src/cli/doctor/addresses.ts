@@ -5,12 +5,12 @@ import type { Finding } from './finding.js';
 
 /**
  * Whether others use addresses of the pool. `routeTable` is the text of /proc/net/route, `own` the
- * interfaces of our own networks.
+ * interfaces of our own networks; null when they are not known: then bridges of the engine are passed over.
  */
 export function checkAddresses(
   routeTable: string,
   addressPool: string,
-  own: ReadonlySet<string>,
+  own: ReadonlySet<string> | null,
 ): readonly Finding[] {
   const pool = parseBlock(addressPool);
   if (pool === null || pool.bits > 28) {
@@ -18,7 +18,8 @@ export function checkAddresses(
       fail('addresses', `docker.addressPool ${addressPool} holds no /28`, 'set a block like 10.213.0.0/16'),
     ];
   }
-  const others = routesOf(routeTable).filter(({ name, block }) => !own.has(name) && overlap(block, pool));
+  const isOwn = (name: string): boolean => own?.has(name) ?? /^br-[0-9a-f]{12}$/.test(name);
+  const others = routesOf(routeTable).filter(({ name, block }) => !isOwn(name) && overlap(block, pool));
   const findings = others.map(({ name, block }) => conflict(name, block, pool, addressPool));
   return findings.length > 0 ? findings : [ok('addresses', `no other route leads into ${addressPool}`)];
 }

@@ -199,16 +199,16 @@ function initOf({ InitBinary, InitCommit }: EngineInfo): Finding {
   );
 }
 
-/** Names of the bridges of this instance's networks, and whether that could be told. */
+/** Names of the bridges of this instance's networks; null when the engine does not tell. */
 export async function ownBridges(
   ask: AskEngine,
   instance: string,
   signal: AbortSignal,
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlySet<string> | null> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`dev.pointsman.instance=${instance}`] }));
   try {
     const { status, body } = await ask(`/networks?filters=${filters}`, signal);
-    if (status !== 200) return new Set();
+    if (status !== 200) return null;
     const networks = JSON.parse(body) as readonly { Id: string; Options?: Record<string, string> }[];
     return new Set(
       networks.map(
@@ -217,6 +217,6 @@ export async function ownBridges(
     );
   } catch {
     signal.throwIfAborted();
-    return new Set();
+    return null;
   }
 }

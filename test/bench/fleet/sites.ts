@@ -86,7 +86,7 @@ async function moveRoutes(
       done();
     },
   });
-  const log = createLogger({ level: 'info', pretty: false, colour: false, output });
+  const log = createLogger({ level: 'info', output });
   const router = new NginxRouter({ settings: world.settings, clock: systemClock, log });
   const batcher = new RouteBatcher(
     { router, clock: systemClock, log },

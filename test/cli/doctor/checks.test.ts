@@ -114,7 +114,7 @@ describe('docker', () => {
     await new Promise<void>((resolve) => server.listen(join(folder, 'd.sock'), resolve));
     onTestFinished(() => void server.close());
     const own = await ownBridges(engineAt(`unix://${join(folder, 'd.sock')}`), 'test', never);
-    expect([...own]).toEqual(['br-0123456789ab', 'pm0']);
+    expect([...(own ?? [])]).toEqual(['br-0123456789ab', 'pm0']);
     expect(asked).toEqual(['/networks?filters={"label":["dev.pointsman.instance=test"]}']);
     await expect(engineAt(join(folder, 'nothing.sock'))('/_ping', never)).rejects.toMatchObject({
       code: 'ENOENT',
@@ -255,6 +255,15 @@ describe('addresses', () => {
   ])('sees %s', (_name, text, level, message) => {
     const [finding] = withMends(checkAddresses(text, '10.213.0.0/16', new Set(['br-ours'])));
     expect(finding).toMatchObject({ level, message: expect.stringContaining(message) as string });
+  });
+
+  it('takes no bridge of an engine that does not answer for a stranger', () => {
+    const text = table(
+      route('br-87e483f881ce', '0000D50A', 'F0FFFFFF'),
+      route('tun0', '1000D50A', 'F0FFFFFF'),
+    );
+    const findings = checkAddresses(text, '10.213.0.0/16', null);
+    expect(findings.map(({ message }) => message)).toEqual([expect.stringContaining('over tun0 lies in')]);
   });
 
   it('refuses a pool without room', () => {

@@ -83,8 +83,8 @@ it('comes back in the midst of a deployment, which goes on, and nothing is lost 
   await invariants.end(controller);
 }, 600_000);
 
-it('says who has the port, and serves again when it is free', async () => {
-  const client = scenario.client(shop, 'v1');
+/** Ends nginx, and holds its port until the returned function is called. */
+async function takePort(): Promise<() => Promise<void>> {
   const { listen } = scenario.ports;
   const squatter = createServer((socket) => socket.destroy());
   // Stopped first: nothing brings it back before the port is taken.
@@ -98,11 +98,17 @@ it('says who has the port, and serves again when it is free', async () => {
       }),
   );
   controller.signal('SIGCONT');
+  return () => new Promise((resolve) => squatter.close(() => resolve()));
+}
+
+it('says who has the port, and serves again when it is free', async () => {
+  const client = scenario.client(shop, 'v1');
+  const free = await takePort();
   const message = await controller.waitFor('status names the port', ({ status }) =>
     status?.components.nginx.ok === false ? status.components.nginx.message : null,
   );
-  expect(message).toContain(`${listen}`);
-  await new Promise((resolve) => squatter.close(resolve));
+  expect(message).toContain(`${scenario.ports.listen}`);
+  await free();
   await serving('v1');
   const after = scenario.client(shop, 'v1');
   await accountOutage('nginx killed, its port taken', 2, client);
@@ -197,4 +203,38 @@ it('is not held up by what somebody puts among the site files', async () => {
   for (const name of await readdir(sites))
     if (/\.(set-aside|damaged)$/.test(name)) await rm(join(sites, name));
   await invariants.end(controller);
+});
+
+it('holds deployments while nginx cannot run, tells of no switch, and counts no attempt for it', async () => {
+  const web = scenario.name('web');
+  const second = await scenario.application('web');
+  const seen = (await controller.journal()).length;
+  const free = await takePort();
+  await controller.waitFor('status says so', ({ status }) => status?.components.nginx.ok === false);
+  const sourceCommit = await application.commitVersion('v2');
+  const configCommit = await scenario.commitManifest(web, second);
+  for (const project of [shop, web]) {
+    const held = await controller.waitFor(`${project} waits for nginx`, ({ status }) => {
+      const found = status?.projects[project];
+      return found?.nextRetryAt !== null && found?.reason === 'NginxUnavailable' ? found : null;
+    });
+    expect(held).toMatchObject({ live: null, urls: [] });
+    expect(held.message).toContain(`${scenario.ports.listen}`);
+  }
+  const meanwhile = (await controller.journal()).slice(seen);
+  expect(meanwhile.filter(({ type }) => type === 'switch')).toEqual([]);
+  await free();
+  await controller.waitLive(shop, { sourceCommit });
+  await controller.waitLive(web, { configCommit });
+  const ended = (await controller.journal()).slice(seen).flatMap((record) => {
+    if (record.type !== 'deployment') return [];
+    const { project, to, detail } = record;
+    return ['active', 'failed', 'cancelled', 'rolled-back'].includes(to)
+      ? [{ project, to, attempt: detail.attempt }]
+      : [];
+  });
+  expect(ended.sort((a, b) => a.project.localeCompare(b.project))).toEqual([
+    { project: shop, to: 'active', attempt: 1 },
+    { project: web, to: 'active', attempt: 1 },
+  ]);
 });

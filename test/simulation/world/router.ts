@@ -185,11 +185,7 @@ export class SimulatedRouter implements Router {
     try {
       await this.barrier(signal);
       if (slot === 'blue') await this.#unlink(project, other);
-      const seen = await this.liveSlot(project).catch((error: unknown) => {
-        throw new PointsmanError('SwitchFailed', `nginx cannot be asked: ${messageOf(error)}`, {
-          cause: error,
-        });
-      });
+      const seen = await this.liveSlot(project);
       if (seen !== slot) throw new PointsmanError('SwitchFailed', `nginx does not route to ${slot}`);
     } catch (error) {
       if (before !== null) {
