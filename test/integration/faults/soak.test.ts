@@ -19,9 +19,10 @@ const leastMs = 10 * 60_000;
 const warmUp = 10;
 /**
  * Memory differs from one look to the next, the rest is counted exactly. `used` is what is left after
- * garbage collection; resident memory also holds what V8 has not given back.
+ * garbage collection, V8's compiled code among it, which grows for some hundred deployments; resident
+ * memory also holds what V8 has not given back.
  */
-const memoryShare = { usedKiB: 1.1, residentKiB: 1.3 };
+const memoryShare = { usedKiB: 1.2, residentKiB: 1.3 };
 const memoryHook = new URL('../../support/measure-memory.mjs', import.meta.url).href;
 
 let scenario: Scenario;
@@ -142,7 +143,10 @@ it(`holds no more after ${deployments} deployments than after ${warmUp}`, async 
   scenario = await createScenario();
   const shop = scenario.name('shop');
   const application = await Application.create(join(scenario.folder, 'applications', 'shop'), 'v0', {});
-  await scenario.commitManifest(shop, application, { health: { bake: '100ms' } });
+  // A machine that is busy is no reason to go back.
+  await scenario.commitManifest(shop, application, {
+    health: { bake: '100ms', timeout: '10s', within: '60s' },
+  });
   invariants = await Invariants.watch(scenario, { [shop]: application });
   await mkdir(temporaryFolder());
   const controller = scenario.start({
