@@ -218,8 +218,8 @@ async function dropCandidate(deployment: Deployment, attempt: Attempt): Promise<
   if (live?.slot === step.slot) return;
   const candidate = containers[step.slot];
   if (candidate?.labels.deployment !== deployment.id) return;
-  // A switch that was taken back let requests in.
-  if (attempt.isSwitched && candidate.address !== null) {
+  // A switch that was taken back let requests in, in this attempt or in the one that is gone on with.
+  if ((attempt.isSwitched || step.resumes !== null) && candidate.address !== null) {
     const upstream = `${candidate.address}:${run.port}`;
     await context.drains.untilEmpty([upstream], rollout.drainMs, context.stopping, () => undefined);
   }

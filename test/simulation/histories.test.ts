@@ -23,6 +23,7 @@ function histories(first: number, last: number, more: object = {}): ReturnType<t
 const once: readonly (readonly [number, string])[] = [
   [1182, "the name of the secrets' key was lost with the power"],
   [1807, 'the same, and its rename was reported as failed'],
+  [2396, 'a candidate whose switch was taken back in an attempt before was removed undrained'],
   [6358, 'a switch cleared the switch file of the live slot, as the route had only come in the same pass'],
   [6811, 'a rejected slot was removed undrained, its record lost with a switch file'],
   [7921, 'a container was removed by hand between the two files of a switch'],

@@ -77,11 +77,11 @@ export const plantedBugs = [
     to: '',
   },
   {
-    name: 'removes a slot whose switch was taken back without its drain',
-    file: 'src/plan/plan-letting-go.ts',
-    from: 'const mayServe = !drained &&',
-    to: 'const mayServe = false &&',
-    seed: 11386,
+    name: 'removes a candidate whose switch was taken back without its drain',
+    file: 'src/apply/deploy.ts',
+    from: '(attempt.isSwitched || step.resumes !== null) &&',
+    to: 'false &&',
+    seed: 2396,
   },
   {
     name: 'removes a project by what it saw before its route went',
@@ -89,13 +89,6 @@ export const plantedBugs = [
     from: "  'unroute',\n",
     to: '',
     seed: 8513,
-  },
-  {
-    name: 'routes a first container that was made again without probing it',
-    file: 'src/apply/switch.ts',
-    from: '  if (state.startedAt === null) await probeAgain(deployment, state);',
-    to: '',
-    seed: 15793,
   },
   {
     name: 'leaks the candidate of a failed deployment',
