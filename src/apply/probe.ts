@@ -105,11 +105,7 @@ export async function whileRunning(
 }
 
 /** Never resolves; rejects with ContainerExited when the container stops. */
-async function watchExit(
-  context: PassContext,
-  container: string,
-  signal: AbortSignal,
-): Promise<never> {
+async function watchExit(context: PassContext, container: string, signal: AbortSignal): Promise<never> {
   const exitCode = await context.runtime.waitForExit(container, signal);
   const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
   const memory = facts?.outOfMemory === true ? ', out of memory: raise run.memory' : '';
