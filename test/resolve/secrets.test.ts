@@ -74,8 +74,8 @@ describe('SecretFiles', () => {
   ])('refuses a key %s, and makes no other', async (_, prepare, message) => {
     await put('A', 'one');
     await prepare();
-    for (const use of [secrets.ensureKey(false), secrets.read('shop', ['A'])]) {
-      const error = await rejection(use);
+    for (const use of [() => secrets.ensureKey(false), () => secrets.read('shop', ['A'])]) {
+      const error = await rejection(use());
       expect(error.code).toBe('SecretUnreadable');
       expect(error.message).toMatch(message);
     }
