@@ -94,5 +94,5 @@ it('names a configuration of somebody else that is broken, goes on serving, and 
   await rm(broken);
   await controller.waitLive(late);
   expect(await scenario.version(late)).toBe('v2');
-  expectUnnoticed(client);
+  expectUnnoticed(client, { reloaded: true });
 });
