@@ -10,7 +10,7 @@ import { deploy } from './deploy.js';
 import { pullImage } from './pull.js';
 import { recordIfPossible } from './record.js';
 import { stopAndRemove } from './remove.js';
-import { recordOf, switchBack } from './switch.js';
+import { recordOf, switchBack, switchEntry } from './switch.js';
 
 /** `changed`: look again. `background`: it goes on beside the pass. `waiting`: nothing more can be done in this pass. */
 export type StepOutcome =
@@ -124,16 +124,7 @@ async function restoreSwitch(context: PassContext, slot: Slot, identity: Identit
   const { observed, journal, project, router } = context;
   const memory = journal.memory.project(project);
   const other = observed.containers[otherSlot(slot)];
-  const { deployment, revision, configCommit, sourceCommit, image } = identity;
-  await recordIfPossible(context, {
-    type: 'switch',
-    project,
-    deployment,
-    revision,
-    configCommit,
-    sourceCommit,
-    detail: { from: null, to: slot, cause: 'repair', image },
-  });
+  await recordIfPossible(context, switchEntry(project, identity, { from: null, to: slot, cause: 'repair' }));
   await router.restoreSwitch(
     recordOf(project, slot, identity, {
       since: memory.switched?.to === slot ? memory.switched.at : new Date(context.clock.now()).toISOString(),

@@ -15,7 +15,6 @@ import type { ProbeTarget } from './prober.js';
 export async function bake(deployment: Deployment, state: DeployState, attempt: Attempt): Promise<void> {
   const { context, step } = deployment;
   await deployment.enter('baking');
-  const ended = new AbortController();
   const goBack = new AbortController();
   const previous = context.observed.containers[otherSlot(step.slot)]?.labels.revision;
   const lookAround = (): void => {
@@ -25,7 +24,7 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
     }
   };
   const stopListening = attempt.onSupersede(lookAround);
-  const signal = AbortSignal.any([context.stopping, goBack.signal, ended.signal]);
+  const signal = AbortSignal.any([context.stopping, goBack.signal]);
   try {
     lookAround();
     const container = await containerOf(context, state);
@@ -38,7 +37,6 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
       throw failed(error.message, error);
     throw error;
   } finally {
-    ended.abort();
     stopListening();
   }
 }

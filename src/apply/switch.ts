@@ -175,6 +175,16 @@ async function routeToSlot(
   return true;
 }
 
+/** For the journal, before traffic moves to `to` or is led there again. */
+export function switchEntry(
+  project: string,
+  { deployment, revision, configCommit, sourceCommit, image }: Identity,
+  move: { readonly from: Slot | null; readonly to: Slot; readonly cause: SwitchCause },
+): JournalEntry {
+  const detail = { ...move, image };
+  return { type: 'switch', project, deployment, revision, configCommit, sourceCommit, detail };
+}
+
 /** `observed` a moment ago, with `container` in the slot that is to be live. */
 async function moveTraffic(
   context: PassContext,
@@ -191,16 +201,8 @@ async function moveTraffic(
   const { slot, identity } = how;
   const leaving = live !== null && live.slot !== slot ? live.slot : null;
   const left = containers[otherSlot(slot)];
-  const { revision, configCommit, sourceCommit, deployment, image } = identity;
-  const intent: JournalEntry = {
-    type: 'switch',
-    project,
-    deployment,
-    revision,
-    configCommit,
-    sourceCommit,
-    detail: { from: leaving, to: slot, cause: how.cause, image },
-  };
+  const { revision, deployment } = identity;
+  const intent = switchEntry(project, identity, { from: leaving, to: slot, cause: how.cause });
   await (how.cause === 'bake-failed' ? recordIfPossible(context, intent) : journal.append(intent));
   await context.drains.cancel(project);
   const record = recordOf(project, slot, identity, {

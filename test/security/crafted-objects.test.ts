@@ -2,7 +2,7 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ConfigSnapshot, GitSource } from '../../src/source/port.js';
+import type { GitSource } from '../../src/source/port.js';
 import {
   commitTree,
   inOrder,
@@ -11,7 +11,7 @@ import {
   writeTree,
   type CraftedEntry,
 } from '../support/crafted-git.js';
-import { createCraftedWorld, type CraftedWorld } from '../support/crafted-world.js';
+import { createCraftedWorld, manifest, namesOf, type CraftedWorld } from '../support/crafted-world.js';
 import { entriesOf, sourceOf, type ContextEntry } from '../support/git-adapters.js';
 import { rejection } from '../support/waiting.js';
 
@@ -27,8 +27,6 @@ beforeEach(async () => {
 });
 afterEach(() => world.cleanup());
 
-const manifest = (name: string): string =>
-  `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
 const blob = (text: string): Promise<string> => writeObject(repository, 'blob', text);
 const entry = (mode: string, name: string | Buffer, oid: string): CraftedEntry => ({ mode, name, oid });
 const nobody = '1'.repeat(40);
@@ -37,10 +35,6 @@ const nobody = '1'.repeat(40);
 async function commitProjects(entries: readonly CraftedEntry[]): Promise<string> {
   const projects = await writeTree(repository, entries);
   return commitTree(repository, await writeTree(repository, [entry('40000', 'projects', projects)]));
-}
-
-function namesOf({ desired }: ConfigSnapshot): readonly string[] {
-  return [...(desired?.projects.keys() ?? [])].sort();
 }
 
 describe('a config repository with a crafted tree', () => {

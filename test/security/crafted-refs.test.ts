@@ -5,8 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseSettings } from '../../src/settings/load.js';
-import type { ConfigSnapshot } from '../../src/source/port.js';
-import { createCraftedWorld, type CraftedWorld } from '../support/crafted-world.js';
+import { createCraftedWorld, manifest, namesOf, type CraftedWorld } from '../support/crafted-world.js';
 import { sourceOf } from '../support/git-adapters.js';
 import { commitFiles, git } from '../support/git.js';
 import { rejection } from '../support/waiting.js';
@@ -21,13 +20,6 @@ beforeEach(async () => {
   ({ repository } = world);
 });
 afterEach(() => world.cleanup());
-
-const manifest = (name: string): string =>
-  `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
-
-function namesOf({ desired }: ConfigSnapshot): readonly string[] {
-  return [...(desired?.projects.keys() ?? [])].sort();
-}
 
 async function commit(name: string, branch = 'main'): Promise<string> {
   return commitFiles(repository, { 'projects/a.yaml': manifest(name) }, { branch, orphan: true });

@@ -15,6 +15,7 @@ import { projectText } from '../../src/record/status-file.js';
 import { Git } from '../../src/source/git.js';
 import { parseLocation } from '../../src/source/location.js';
 import { Remote } from '../../src/source/remote.js';
+import { manifest } from '../support/crafted-world.js';
 import { hostileTexts, written } from './corpus.js';
 import { directivesOf } from './directives.js';
 
@@ -76,13 +77,11 @@ describe('hostile input', () => {
   );
 
   it('in one document leaves the others alone', () => {
-    const good = (name: string): string =>
-      `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
     for (const text of hostileTexts) {
-      const bad = good('bad').replace('https://git.example.com/a.git', written(`${text}\u0001`));
+      const bad = manifest('bad').replace('https://git.example.com/a.git', written(`${text}\u0001`));
       const { projects, problems } = parseManifests(
         'projects/a.yaml',
-        Buffer.from(`${good('one')}---\n${bad}---\n${good('two')}`),
+        Buffer.from(`${manifest('one')}---\n${bad}---\n${manifest('two')}`),
       );
       if (bad.length > 60_000) continue;
       expect(projects.map(({ project }) => project.name)).toEqual(['one', 'two']);

@@ -5,9 +5,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { PointsmanError } from '../../src/errors.js';
 import { parseSettings } from '../../src/settings/load.js';
 import { parseLocation } from '../../src/source/location.js';
-import type { ConfigSnapshot } from '../../src/source/port.js';
 import { commitTree, inOrder, writeObject, writeTree, type CraftedEntry } from '../support/crafted-git.js';
-import { createCraftedWorld, type CraftedWorld } from '../support/crafted-world.js';
+import { createCraftedWorld, manifest, namesOf, type CraftedWorld } from '../support/crafted-world.js';
 import { entriesOf, sourceOf } from '../support/git-adapters.js';
 import { commitFiles, makeRepository } from '../support/git.js';
 import { hostileTexts } from './corpus.js';
@@ -23,13 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.cleanup());
 
-const manifest = (name: string): string =>
-  `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
 const blob = (text: string): Promise<string> => writeObject(repository, 'blob', text);
-
-function namesOf({ desired }: ConfigSnapshot): readonly string[] {
-  return [...(desired?.projects.keys() ?? [])].sort();
-}
 
 /** What can stand in a tree at all; an empty name cannot, see `crafted-objects`. */
 const inTrees = hostileTexts.filter((text) => text !== '' && !text.includes('\0'));

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import type { ConfigSnapshot } from '../../src/source/port.js';
 import { makeRepository } from './git.js';
 import { openAdapters, type AdapterOptions } from './git-adapters.js';
 
@@ -12,6 +13,16 @@ export interface CraftedWorld {
   open(part?: Partial<AdapterOptions>): ReturnType<typeof openAdapters>;
   /** Fails when anything but mirrors was written beside the repository. */
   cleanup(): Promise<void>;
+}
+
+/** A sound manifest of a project `name`. */
+export function manifest(name: string): string {
+  return `apiVersion: pointsman.dev/v1\nkind: Project\nname: ${name}\nsource: { repo: https://git.example.com/a.git }\n`;
+}
+
+/** Of the projects that were read. */
+export function namesOf({ desired }: ConfigSnapshot): readonly string[] {
+  return [...(desired?.projects.keys() ?? [])].sort();
 }
 
 export async function createCraftedWorld(): Promise<CraftedWorld> {
