@@ -1,5 +1,6 @@
 import { PointsmanError } from '../errors.js';
 import { otherSlot } from '../manifest/project.js';
+import { joinSignals } from '../signals.js';
 import type { Attempt } from './context.js';
 import { Superseded } from './context.js';
 import type { DeployState } from './deploy.js';
@@ -24,12 +25,14 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
     }
   };
   const stopListening = attempt.onSupersede(lookAround);
-  const signal = AbortSignal.any([context.stopping, goBack.signal]);
+  const either = joinSignals(context.stopping, goBack.signal);
   try {
     lookAround();
     const container = await containerOf(context, state);
     const target = probeTargetOf(container, step.target.project.health);
-    await whileRunning(context, container.id, signal, (running) => keepProbing(deployment, target, running));
+    await whileRunning(context, container.id, either.signal, (running) =>
+      keepProbing(deployment, target, running),
+    );
   } catch (error) {
     context.stopping.throwIfAborted();
     if (goBack.signal.aborted) throw goBack.signal.reason;
@@ -38,6 +41,7 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
     throw error;
   } finally {
     stopListening();
+    either.release();
   }
 }
 

@@ -7,6 +7,8 @@ import type { Want } from '../resolve/want.js';
 import type { Router } from '../router/port.js';
 import type { ContainerRuntime } from '../runtime/port.js';
 import type { Settings } from '../settings/settings.js';
+import { joinSignals } from '../signals.js';
+import type { JoinedSignal } from '../signals.js';
 import type { SourceRepository } from '../source/port.js';
 import type { LogStore } from './deployment-log.js';
 import type { Drains } from './drain.js';
@@ -67,18 +69,26 @@ export class Superseded extends Error {
 /** One deployment in hand. Until the switch it can be taken back by whoever wants something newer. */
 export class Attempt {
   readonly #abort = new AbortController();
+  readonly #either: JoinedSignal;
   readonly #listeners = new Set<() => void>();
   #switched = false;
   #newer: Want | null = null;
 
   constructor(
     readonly revision: string,
-    readonly stopping: AbortSignal,
-  ) {}
+    stopping: AbortSignal,
+  ) {
+    this.#either = joinSignals(this.#abort.signal, stopping);
+  }
 
   /** For everything before the switch. */
   get signal(): AbortSignal {
-    return AbortSignal.any([this.#abort.signal, this.stopping]);
+    return this.#either.signal;
+  }
+
+  /** It is in hand no more. */
+  end(): void {
+    this.#either.release();
   }
 
   get isSwitched(): boolean {

@@ -61,6 +61,7 @@ export async function deploy(step: DeployStep, context: PassContext): Promise<vo
     }
   } finally {
     context.attempt.current = null;
+    attempt.end();
     context.report({ phase: null });
   }
 }

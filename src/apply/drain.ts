@@ -4,6 +4,7 @@ import type { Logger } from '../log.js';
 import type { Slot } from '../manifest/project.js';
 import type { Journal } from '../record/port.js';
 import type { Router } from '../router/port.js';
+import { joinSignals } from '../signals.js';
 
 /**
  * A count of connections has no event to wait for. It takes 0.1 ms on an idle machine and 10 ms among
@@ -145,15 +146,15 @@ export class Drains {
     const { clock, router } = this.deps;
     const deadline = new AbortController();
     const cancelTimer = clock.timer(longestMs, () => deadline.abort());
-    const bounded = AbortSignal.any([signal, deadline.signal]);
+    const bounded = joinSignals(signal, deadline.signal);
     try {
-      await router.barrier(bounded);
+      await router.barrier(bounded.signal);
       for (;;) {
         const startedAt = clock.monotonic();
         const count = await this.#count(upstreams);
         onCount(count);
         if (count === 0) return;
-        await clock.sleep(pauseAfter(clock.monotonic() - startedAt), bounded);
+        await clock.sleep(pauseAfter(clock.monotonic() - startedAt), bounded.signal);
       }
     } catch (error) {
       signal.throwIfAborted();
@@ -162,9 +163,10 @@ export class Drains {
         { upstreams, error: messageOf(error) },
         'connections cannot be counted, waiting the whole drain',
       );
-      await clock.sleep(longestMs, bounded).catch(() => signal.throwIfAborted());
+      await clock.sleep(longestMs, bounded.signal).catch(() => signal.throwIfAborted());
     } finally {
       cancelTimer();
+      bounded.release();
     }
   }
 

@@ -2,6 +2,7 @@ import { PointsmanError } from '../errors.js';
 import type { HealthSpec } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
 import type { ContainerFacts } from '../runtime/port.js';
+import { joinSignals } from '../signals.js';
 import type { PassContext } from './context.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
@@ -89,17 +90,18 @@ export async function whileRunning(
   probing: (ended: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const ended = new AbortController();
-  const either = AbortSignal.any([signal, ended.signal]);
-  const exit = watchExit(context, container, either);
-  const probed = probing(either).catch(async (error: unknown) => {
+  const either = joinSignals(signal, ended.signal);
+  const exit = watchExit(context, container, either.signal);
+  const probed = probing(either.signal).catch(async (error: unknown) => {
     const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
-    if (!either.aborted && facts?.state === 'exited') await exit;
+    if (!either.signal.aborted && facts?.state === 'exited') await exit;
     throw error;
   });
   try {
     await Promise.race([exit, probed]);
   } finally {
     ended.abort();
+    either.release();
     for (const left of [exit, probed]) left.catch(() => undefined);
   }
 }

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { isAbort, messageOf } from '../errors.js';
 import type { HealthSpec } from '../manifest/project.js';
+import { joinSignals } from '../signals.js';
 
 /** How a container is asked whether it is healthy. */
 export interface Prober {
@@ -24,19 +25,21 @@ export type ProbeResult =
 export const networkProber: Prober = { probe: probeOnce };
 
 async function probeOnce(target: ProbeTarget, signal: AbortSignal): Promise<ProbeResult> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(target.health.timeoutMs)]);
+  const bounded = joinSignals(signal, AbortSignal.timeout(target.health.timeoutMs));
   try {
     if (target.health.path === null) {
-      await connectOnce(target, bounded);
+      await connectOnce(target, bounded.signal);
       return { ok: true };
     }
-    const status = await getOnce(target, target.health.path, bounded);
+    const status = await getOnce(target, target.health.path, bounded.signal);
     const { from, to } = target.health.status;
     if (status >= from && status <= to) return { ok: true };
     return { ok: false, why: `GET ${target.health.path} answered ${status}, not ${from}-${to}`, hint: null };
   } catch (error) {
     signal.throwIfAborted();
     return explain(error, target);
+  } finally {
+    bounded.release();
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { PointsmanError, messageOf } from '../errors.js';
 import type { ContainerFacts } from '../runtime/port.js';
+import { joinSignals } from '../signals.js';
 import type { DeployState } from './deploy.js';
 import type { Deployment } from './deployment.js';
 import { containerSpec } from './container-spec.js';
@@ -84,8 +85,9 @@ async function awaitRelease(deployment: Deployment, id: string, timeoutMs: numbe
   const { context } = deployment;
   const timeout = new AbortController();
   const cancelTimer = context.clock.timer(timeoutMs, () => timeout.abort());
+  const either = joinSignals(context.stopping, timeout.signal);
   try {
-    return await context.runtime.waitForExit(id, AbortSignal.any([context.stopping, timeout.signal]));
+    return await context.runtime.waitForExit(id, either.signal);
   } catch (error) {
     if (!timeout.signal.aborted || context.stopping.aborted) throw error;
     const tail = await logRelease(deployment, id);
@@ -97,5 +99,6 @@ async function awaitRelease(deployment: Deployment, id: string, timeoutMs: numbe
     );
   } finally {
     cancelTimer();
+    either.release();
   }
 }

@@ -3,6 +3,7 @@ import { open, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { isAbort } from '../errors.js';
+import { joinSignals } from '../signals.js';
 
 /** Looked at again even when no change was heard of. */
 const againMs = 1_000;
@@ -78,7 +79,7 @@ async function* readFrom(path: string, start: number): AsyncGenerator<Buffer> {
 /** Resolves when something in `folder` changed, after a second, or when aborted. */
 async function changeIn(folder: string, clock: Clock, signal: AbortSignal): Promise<void> {
   const changed = new AbortController();
-  const until = AbortSignal.any([changed.signal, signal]);
+  const until = joinSignals(changed.signal, signal);
   let close = (): void => undefined;
   try {
     const watcher = watch(folder, () => changed.abort());
@@ -88,10 +89,11 @@ async function changeIn(folder: string, clock: Clock, signal: AbortSignal): Prom
     // Not there yet, or no watches left: the clock is enough.
   }
   try {
-    await clock.sleep(againMs, until);
+    await clock.sleep(againMs, until.signal);
   } catch (error) {
-    if (!isAbort(error, until) && !until.aborted) throw error;
+    if (!isAbort(error, until.signal) && !until.signal.aborted) throw error;
   } finally {
     close();
+    until.release();
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js';
 import { isAbort } from '../errors.js';
 import { readStatus, statusFile } from '../record/status-file.js';
 import type { StatusReading } from '../record/status-file.js';
+import { joinSignals } from '../signals.js';
 
 /** Looked at again without a change: ages go on, and a status becomes stale by nothing happening. */
 const againMs = 5_000;
@@ -30,12 +31,17 @@ export async function* statusChanges(
 
 async function waitFor(change: Promise<void>, ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   const enough = new AbortController();
-  const sleeping = clock.sleep(ms, AbortSignal.any([enough.signal, signal])).catch((error: unknown) => {
+  const either = joinSignals(enough.signal, signal);
+  const sleeping = clock.sleep(ms, either.signal).catch((error: unknown) => {
     if (!isAbort(error) && !enough.signal.aborted && !signal.aborted) throw error;
   });
-  await Promise.race([change, sleeping]);
-  enough.abort();
-  await sleeping;
+  try {
+    await Promise.race([change, sleeping]);
+    enough.abort();
+    await sleeping;
+  } finally {
+    either.release();
+  }
 }
 
 interface StatusWatch {

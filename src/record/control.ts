@@ -13,6 +13,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
+import { joinSignals } from '../signals.js';
 import { listen } from './listen.js';
 
 export type ControlRequest =
@@ -202,12 +203,16 @@ export async function sendControl(
 ): Promise<ControlReply> {
   const { kind, ...fields } = asked;
   const timeout = AbortSignal.timeout(options.timeoutMs ?? 30_000);
-  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  const bounded = joinSignals(timeout, ...(options.signal === undefined ? [] : [options.signal]));
   try {
-    return parseReply(await post(controlSocket(stateDir), `/${kind}`, JSON.stringify(fields), signal));
+    return parseReply(
+      await post(controlSocket(stateDir), `/${kind}`, JSON.stringify(fields), bounded.signal),
+    );
   } catch (error) {
     if (options.signal?.aborted === true && isAbort(error)) throw options.signal.reason;
     throw notRunning(stateDir, error, timeout.aborted);
+  } finally {
+    bounded.release();
   }
 }
 

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { PointsmanError, messageOf } from '../errors.js';
+import { joinSignals } from '../signals.js';
 
 const answerWithinMs = 2_000;
 
@@ -7,8 +8,8 @@ const answerWithinMs = 2_000;
 export function askNginx(verify: string, path: string, signal?: AbortSignal): Promise<string> {
   const [host, port] = splitAddress(verify);
   const timeout = AbortSignal.timeout(answerWithinMs);
-  const bounded = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-  return new Promise((resolve, reject) => {
+  const bounded = joinSignals(timeout, ...(signal === undefined ? [] : [signal]));
+  const answered = new Promise<string>((resolve, reject) => {
     const fail = (error: unknown): void => {
       if (signal?.aborted === true) reject(signal.reason as Error);
       else {
@@ -17,7 +18,7 @@ export function askNginx(verify: string, path: string, signal?: AbortSignal): Pr
         reject(new PointsmanError('NginxUnavailable', message, { cause: error }));
       }
     };
-    const outgoing = request({ host, port, path, agent: false, signal: bounded }, (response) => {
+    const outgoing = request({ host, port, path, agent: false, signal: bounded.signal }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (part: string) => (body += part.slice(0, 1_000)));
@@ -30,6 +31,7 @@ export function askNginx(verify: string, path: string, signal?: AbortSignal): Pr
     outgoing.on('error', fail);
     outgoing.end();
   });
+  return answered.finally(bounded.release);
 }
 
 export function splitAddress(address: string): readonly [host: string, port: number] {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { PointsmanError } from '../errors.js';
+import { joinSignals } from '../signals.js';
 import { explainBuildFailure } from './build-failure.js';
 import { BuildTranscript } from './build-progress.js';
 import { openSession } from './build-session.js';
@@ -27,11 +28,11 @@ export async function buildImage(
   );
   const stop = new AbortController();
   const cancel = client.clock.timer(build.timeoutMs, () => stop.abort(timeout));
-  const either = AbortSignal.any([signal, stop.signal]);
+  const either = joinSignals(signal, stop.signal);
   const broken = watchContext(context, stop);
   const transcript = new BuildTranscript(onProgress);
   try {
-    return await runBuild(client, request, transcript, either);
+    return await runBuild(client, request, transcript, either.signal);
   } catch (error) {
     signal.throwIfAborted();
     const fault = broken();
@@ -41,6 +42,7 @@ export async function buildImage(
   } finally {
     cancel();
     stop.abort();
+    either.release();
     context.destroy();
   }
 }

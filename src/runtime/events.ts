@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { PointsmanError } from '../errors.js';
+import { joinSignals } from '../signals.js';
 import type { EngineClient } from './engine-client.js';
 import {
   carriesInstance,
@@ -61,7 +62,7 @@ async function* follow(
   const { client } = deps;
   const what = 'report its events';
   const done = new AbortController();
-  const either = AbortSignal.any([signal, done.signal]);
+  const either = joinSignals(signal, done.signal);
   try {
     if (signal.aborted) return;
     // Network events carry no labels; ids of ours are known from a list, renewed when a new one comes.
@@ -70,8 +71,14 @@ async function* follow(
       since: (since / 1000).toFixed(3),
       filters: { type: ['container', 'network', 'image'], event: actions },
     };
-    const stream = await client.stream({ what, method: 'GET', path: '/events', query, signal: either });
-    for await (const message of client.messages(what, stream, either)) {
+    const stream = await client.stream({
+      what,
+      method: 'GET',
+      path: '/events',
+      query,
+      signal: either.signal,
+    });
+    for await (const message of client.messages(what, stream, either.signal)) {
       const event = await translate(deps, ours, message as EngineEvent);
       if (event !== null) yield event;
     }
@@ -80,6 +87,7 @@ async function* follow(
     throw client.toError(what, error);
   } finally {
     done.abort();
+    either.release();
   }
   if (signal.aborted) return;
   throw new PointsmanError(

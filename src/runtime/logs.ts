@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { isAbort } from '../errors.js';
+import { joinSignals } from '../signals.js';
 import type { EngineClient } from './engine-client.js';
 import { isRefusal } from './engine-errors.js';
 import type { LogChunk } from './port.js';
@@ -51,16 +52,17 @@ export async function* readLogs(
   };
   // A reader that stops early (`break`) leaves the generator: the connection must not stay open for it.
   const done = new AbortController();
+  const both = joinSignals(signal, done.signal);
   try {
     const path = `/containers/${encodeURIComponent(id)}/logs`;
-    const both = AbortSignal.any([signal, done.signal]);
-    const stream: Readable = await client.stream({ what, method: 'GET', path, query, signal: both });
+    const stream: Readable = await client.stream({ what, method: 'GET', path, query, signal: both.signal });
     yield* demultiplex(stream as AsyncIterable<Buffer>);
   } catch (error) {
     if (signal.aborted || isAbort(error, signal) || isRefusal(error, 404, 409)) return;
     throw client.toError(what, error);
   } finally {
     done.abort();
+    both.release();
   }
 }
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
+import { joinSignals } from '../signals.js';
 
 /** How Docker's own configuration says one registry is signed in to. */
 export interface RegistryCredential {
@@ -130,6 +131,11 @@ function hostOf(key: string): string {
   return key.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
 }
 
+interface HelperAnswer {
+  readonly code: number | null;
+  readonly output: string;
+}
+
 /** Null when the helper has none for this registry. */
 async function askHelper(
   helper: string,
@@ -152,16 +158,20 @@ async function askHelper(
   return { username: answer.Username === '<token>' ? null : answer.Username, secret: answer.Secret };
 }
 
-function runHelper(
-  program: string,
-  input: string,
-  signal: AbortSignal,
-): Promise<{ code: number | null; output: string }> {
+async function runHelper(program: string, input: string, signal: AbortSignal): Promise<HelperAnswer> {
+  const limit = joinSignals(signal, AbortSignal.timeout(helperLimitMs));
+  try {
+    return await answerOf(program, input, limit.signal);
+  } finally {
+    limit.release();
+  }
+}
+
+function answerOf(program: string, input: string, signal: AbortSignal): Promise<HelperAnswer> {
   return new Promise((resolve, reject) => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(helperLimitMs)]);
     const child = spawn(program, ['get'], {
       stdio: ['pipe', 'pipe', 'ignore'],
-      signal: limit,
+      signal,
       killSignal: 'SIGKILL',
     });
     let output = '';

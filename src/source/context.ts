@@ -3,10 +3,10 @@ import { extract, pack, type Header, type Pack } from 'tar-stream';
 import { PointsmanError } from '../errors.js';
 import { ContextFilter, type ContextHeader } from './context-filter.js';
 import { frontendRefusal } from '../manifest/policy.js';
+import { onAbort } from '../signals.js';
 import { blobAt, surveyTree, textOf, type ContextRequest } from './context-survey.js';
 import { frontendsOf } from './dockerfile-frontend.js';
 import { longestIgnoreFile, parseDockerignore, type Ignores } from './dockerignore.js';
-import { ownSignal } from './git.js';
 import { lastLine } from './git-errors.js';
 import type { Mirror } from './mirror.js';
 
@@ -85,20 +85,18 @@ export async function streamContext(
   plan: ContextPlan,
   onDamage: () => void,
 ): Promise<Readable> {
-  const { mirror, tree, onLeftOut } = request;
-  const signal = ownSignal(request.signal);
+  const { mirror, tree, onLeftOut, signal } = request;
   const archive = await mirror.stream(['archive', '--format=tar', tree], signal);
   const reader = extract();
   const writer = pack();
   const context = Readable.from(writer, { objectMode: false, highWaterMark: 64 * 1024 });
-  const onAbort = (): void => {
-    context.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
   // Whoever reads the stream hears of its failure; before that nobody needs to.
   context.on('error', () => undefined);
+  const stopListening = onAbort(signal, () => {
+    context.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+  });
   context.once('close', () => {
-    signal.removeEventListener('abort', onAbort);
+    stopListening();
     archive.kill();
     const closed = new Error('the build context was closed');
     reader.destroy(closed);

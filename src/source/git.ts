@@ -1,11 +1,11 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { PointsmanError } from '../errors.js';
 import { replaceFile } from '../files.js';
+import { joinSignals, onAbort } from '../signals.js';
 import PQueue from 'p-queue';
 
 /** What one call of `git` gets besides its arguments: which credential, which server keys. */
@@ -115,7 +115,9 @@ export class Git {
    */
   async run(call: GitCall): Promise<GitResult> {
     await this.prepare();
-    return (call.queue ?? this.#local).add(() => this.#runNow(call), { signal: ownSignal(call.signal) });
+    const { signal, release } = joinSignals(call.signal);
+    const run = (): Promise<GitResult> => this.#runNow({ ...call, signal });
+    return (call.queue ?? this.#local).add(run, { signal }).finally(release);
   }
 
   async #runNow(call: GitCall): Promise<GitResult> {
@@ -145,9 +147,7 @@ export class Git {
         ),
       );
     }, timeoutMs);
-    const stop = ownSignal(call.signal);
-    stop.addEventListener('abort', child.kill, { once: true });
-    if (stop.aborted) child.kill();
+    const stopListening = onAbort(call.signal, child.kill);
     try {
       const { code, stderr } = await child.ended;
       call.signal.throwIfAborted();
@@ -155,7 +155,7 @@ export class Git {
       return { code, stdout: Buffer.concat(chunks), stderr };
     } finally {
       clearTimeout(timer);
-      stop.removeEventListener('abort', child.kill);
+      stopListening();
     }
   }
 
@@ -177,9 +177,7 @@ export class Git {
     await this.prepare();
     signal.throwIfAborted();
     const child = this.#spawn(args, undefined, undefined);
-    const stop = ownSignal(signal);
-    stop.addEventListener('abort', child.kill, { once: true });
-    void child.ended.then(() => stop.removeEventListener('abort', child.kill));
+    void child.ended.then(onAbort(signal, child.kill));
     return child;
   }
 
@@ -266,15 +264,6 @@ export class Git {
     });
     return { stdout: child.stdout, ended, kill: groupKiller(child.pid, ended) };
   }
-}
-
-/**
- * `signal`, for one more listener: many calls listen to one signal, and Node takes more than ten for a
- * leak. Not `AbortSignal.any`, which on Node 20 leaves an entry of every call with its source for good.
- */
-export function ownSignal(signal: AbortSignal): AbortSignal {
-  setMaxListeners(0, signal);
-  return signal;
 }
 
 function groupKiller(pid: number | undefined, ended: Promise<unknown>): () => void {

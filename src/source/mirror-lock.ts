@@ -2,6 +2,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PointsmanError } from '../errors.js';
+import { joinSignals } from '../signals.js';
 
 /** As long as the longest thing done under it. */
 const longestWaitMs = 10 * 60_000;
@@ -35,19 +36,24 @@ export async function withLock<T>(
 ): Promise<T> {
   const path = `\0${name}`;
   const deadline = AbortSignal.timeout(options.waitMs);
-  const waiting = AbortSignal.any([options.signal, deadline]);
+  const waiting = joinSignals(options.signal, deadline);
   const waiters = new Set<Socket>();
-  let server = await tryListen(path, waiters);
-  while (server === null) {
-    await untilReleased(path, waiting);
-    options.signal.throwIfAborted();
-    if (deadline.aborted) {
-      throw new PointsmanError(
-        'SourceUnreachable',
-        `another process has held ${options.what} for ${options.waitMs / 1000} s; end it or try again`,
-      );
+  let server: Server | null;
+  try {
+    for (;;) {
+      server = await tryListen(path, waiters);
+      if (server !== null) break;
+      await untilReleased(path, waiting.signal);
+      options.signal.throwIfAborted();
+      if (deadline.aborted) {
+        throw new PointsmanError(
+          'SourceUnreachable',
+          `another process has held ${options.what} for ${options.waitMs / 1000} s; end it or try again`,
+        );
+      }
     }
-    server = await tryListen(path, waiters);
+  } finally {
+    waiting.release();
   }
   try {
     options.signal.throwIfAborted();
