@@ -61,7 +61,7 @@ export const plantedBugs = [
   {
     name: 'drains without the barrier',
     file: 'src/apply/drain.ts',
-    from: '      await router.barrier(bounded);',
+    from: '      await router.barrier(bounded.signal);',
     to: '',
   },
   {
