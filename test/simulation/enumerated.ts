@@ -114,6 +114,8 @@ interface Share {
   readonly every: number;
   readonly pairsEvery: number;
   readonly untilMs: number;
+  /** Name of the only scenario that is tried; all when left out. */
+  readonly only?: string;
 }
 
 const share = JSON.parse(process.argv[2] ?? '{}') as Share;
@@ -149,6 +151,7 @@ function isMine(every: number): boolean {
 }
 
 for (const scenario of scenarios) {
+  if (share.only !== undefined && scenario.name !== share.only) continue;
   const calm = await play(scenario, []);
   totals.scenarios += 1;
   if (calm.violations.length > 0) failures.push({ name: `${scenario.name}, undisturbed`, ...calm });

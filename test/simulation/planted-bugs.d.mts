@@ -4,4 +4,5 @@ export const plantedBugs: readonly {
   readonly from: string;
   readonly to: string;
   readonly seed?: number;
+  readonly scenario?: string;
 }[];

@@ -1,6 +1,7 @@
 /**
  * Bugs that are planted into the controller: `from` stands exactly once in `file` and becomes `to`.
- * `seed`: a history that catches it, tried first.
+ * `seed`: a history that catches it, tried first. `scenario`: the one of scenarios.ts that catches it, where
+ * hardly any history comes by.
  */
 export const plantedBugs = [
   {
@@ -89,6 +90,13 @@ export const plantedBugs = [
     from: "  'unroute',\n",
     to: '',
     seed: 8513,
+  },
+  {
+    name: 'routes a first container that was made again without probing it',
+    file: 'src/apply/switch.ts',
+    from: '  if (state.startedAt === null) await probeAgain(deployment, state);',
+    to: '',
+    scenario: 'first container removed between its probes and its switch',
   },
   {
     name: 'leaks the candidate of a failed deployment',

@@ -1,6 +1,6 @@
 /**
- * Plants bugs into the controller, one at a time, and runs seeded histories against each: the
- * simulation has to catch every one.
+ * Plants bugs into the controller, one at a time, and runs seeded histories, or the scenario that it
+ * names, against each: the simulation has to catch every one.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,20 +19,32 @@ const waiting = plantedBugs.filter(({ name }) => only === undefined || name.incl
 const missed = [];
 let caught = 0;
 
+async function byHistories(bug, program) {
+  await bundle('test/simulation/worker.ts', program, bug);
+  const job = { stride: 1, steps: 20, untilMs: Date.now() + longestMs, quick: true };
+  const all = { ...job, first: 1, last: most };
+  const one = bug.seed === undefined ? null : await run(program, { ...job, first: bug.seed, last: bug.seed });
+  const { failure } = one?.failure ? one : await run(program, all);
+  return failure && { ...failure, where: `history ${failure.seed}` };
+}
+
+/** The scenario alone, without faults. */
+async function byScenario(bug, program) {
+  await bundle('test/simulation/enumerated.ts', program, bug);
+  const never = Number.MAX_SAFE_INTEGER;
+  const job = { share: 0, shares: 1, every: never, pairsEvery: never, untilMs: never, only: bug.scenario };
+  const [failure] = (await run(program, job)).failures;
+  return failure === undefined ? null : { ...failure, where: failure.name };
+}
+
 async function work(lane) {
   for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
     const program = join(folder, `planted-${lane}.mjs`);
-    await bundle('test/simulation/worker.ts', program, bug);
-    const job = { stride: 1, steps: 20, untilMs: Date.now() + longestMs, quick: true };
-    const all = { ...job, first: 1, last: most };
-    const one =
-      bug.seed === undefined ? null : await run(program, { ...job, first: bug.seed, last: bug.seed });
-    const { failure } = one?.failure ? one : await run(program, all);
+    const failure = await (bug.scenario === undefined ? byHistories(bug, program) : byScenario(bug, program));
     if (failure?.violations[0]?.startsWith('the simulation failed')) throw new Error(failure.violations[0]);
     if (failure === null) missed.push(bug.name);
     else caught += 1;
-    const how =
-      failure === null ? 'NOT CAUGHT' : `caught in history ${failure.seed}: ${failure.violations[0]}`;
+    const how = failure === null ? 'NOT CAUGHT' : `caught in ${failure.where}: ${failure.violations[0]}`;
     console.log(`${bug.name}: ${how.slice(0, 160)}`);
   }
 }

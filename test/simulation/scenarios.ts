@@ -1,5 +1,6 @@
 import { manifestText } from './manifest.js';
 import type { Manifest } from './manifest.js';
+import type { Slot } from '../../src/manifest/project.js';
 import type { Behaviour } from './world/engine.js';
 import type { World } from './world/world.js';
 
@@ -39,6 +40,27 @@ export class Stage {
     return this.world.scheduler.runUntil(this.world.scheduler.time + ms);
   }
 
+  /** Until the controller asks for this effect, a minute at the longest. */
+  async until(name: string): Promise<void> {
+    const { scheduler, effects } = this.world;
+    const { decide } = effects;
+    let isAsked = false;
+    effects.decide = (effect) => {
+      isAsked ||= effect.name === name;
+      return decide(effect);
+    };
+    await scheduler.runUntil(scheduler.time + 60_000, () => isAsked);
+    effects.decide = decide;
+  }
+
+  /** Somebody removes the project's container in this slot, where there is one. */
+  remove(name: string, slot: Slot): void {
+    const { engine } = this.world;
+    const container = engine.named(`pointsman-${name}-${slot}`);
+    if (container !== null)
+      this.world.meddle(`docker rm -f ${container.facts.name}`, () => engine.remove(container.facts.id));
+  }
+
   get tip(): string {
     return this.world.git.tip ?? '';
   }
@@ -65,6 +87,16 @@ export const scenarios: readonly Scenario[] = [
     act(stage) {
       stage.app('alpha');
       stage.config({ alpha: { release: true } });
+    },
+  },
+  {
+    name: 'first container removed between its probes and its switch',
+    before: () => undefined,
+    async act(stage) {
+      stage.app('alpha');
+      stage.config({ alpha: {} });
+      await stage.until('ask live alpha');
+      stage.remove('alpha', 'blue');
     },
   },
   { name: 'update', before: two, act: (stage) => void stage.app('alpha') },
