@@ -82,21 +82,29 @@ export async function routeFirst(deployment: Deployment, state: DeployState): Pr
 
 /**
  * Of a deployment that is gone on with: its container may have been started or made again since it passed
- * its probes. When it fails them now, its switch file goes: without a route nothing was served yet.
+ * its probes. When it fails them now, or is gone, the switch is taken back: without a route nothing was
+ * served yet, and what is live without a deployment would get its route unprobed.
  */
 async function probeAgain(deployment: Deployment, state: DeployState): Promise<void> {
   const { context, step } = deployment;
-  const container = await containerOf(context, state);
-  const target = probeTargetOf(container, step.target.project.health);
-  const { withinMs } = target.health;
   try {
+    const container = await containerOf(context, state);
+    const target = probeTargetOf(container, step.target.project.health);
+    const { withinMs } = target.health;
     await untilHealthy(context, container.id, target, withinMs, context.stopping, (line) =>
       deployment.progressOfAttempt(line),
     );
   } catch (error) {
-    if (error instanceof PointsmanError) await context.router.clearSwitch(context.project);
+    if (error instanceof PointsmanError) await takeBackFirst(context, step.slot);
     throw error;
   }
+}
+
+/** Neither restart policy nor switch file says any more that the slot is live. */
+async function takeBackFirst({ runtime, router, project }: PassContext, slot: Slot): Promise<void> {
+  const container = (await runtime.containers(project)).find(({ labels }) => labels.role === slot);
+  if (container !== undefined) await runtime.setRestartPolicy(container.id, 'no');
+  await router.clearSwitch(project);
 }
 
 /**
