@@ -28,11 +28,11 @@ async function byHistories(bug, program) {
   return failure && { ...failure, where: `history ${failure.seed}` };
 }
 
-/** The scenario alone, without faults. */
+/** The scenario, undisturbed and with each single fault. */
 async function byScenario(bug, program) {
   await bundle('test/simulation/enumerated.ts', program, bug);
   const never = Number.MAX_SAFE_INTEGER;
-  const job = { share: 0, shares: 1, every: never, pairsEvery: never, untilMs: never, only: bug.scenario };
+  const job = { share: 0, shares: 1, every: 1, pairsEvery: never, untilMs: never, only: bug.scenario };
   const [failure] = (await run(program, job)).failures;
   return failure === undefined ? null : { ...failure, where: failure.name };
 }

@@ -139,6 +139,16 @@ export const scenarios: readonly Scenario[] = [
       stage.app('alpha');
     },
   },
+  {
+    name: 'reverted while it switches',
+    before: two,
+    async act(stage) {
+      const old = stage.tip;
+      stage.config({ alpha: { version: 2 } });
+      await stage.until('create switch alpha.green');
+      stage.world.git.moveConfig(old);
+    },
+  },
   { name: 'removal', before: two, act: (stage) => void stage.config({ beta: null }) },
   {
     name: 'removal and restore',
