@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import type { DeployState } from '../../src/apply/deploy.js';
+import type { Deployment } from '../../src/apply/deployment.js';
+import { routeFirst } from '../../src/apply/switch.js';
+import type { ContainerFacts } from '../../src/runtime/port.js';
+import { container, project } from '../plan/world.js';
+import { ManualClock } from '../support/manual-clock.js';
+
+/** What a first deployment that is gone on with does when `there` is in its slot and every probe fails. */
+async function routed(there: ContainerFacts | null, known: string | null): Promise<readonly string[]> {
+  const clock = new ManualClock();
+  const done: string[] = [];
+  const health = { ...project.health, intervalMs: 1_000, withinMs: 3_000 };
+  const deployment = {
+    context: {
+      project: 'shop',
+      clock,
+      stopping: new AbortController().signal,
+      runtime: {
+        containers: () => Promise.resolve(there === null ? [] : [there]),
+        waitForExit: () => new Promise<number>(() => undefined),
+        setRestartPolicy: (id: string, policy: string) =>
+          Promise.resolve(void done.push(`restart policy ${policy} of ${id}`)),
+      },
+      router: { clearSwitch: () => Promise.resolve(void done.push('clear switch')) },
+      routes: { request: () => Promise.resolve(void done.push('route')) },
+      prober: { probe: () => Promise.resolve({ ok: false, why: 'connection refused', hint: null }) },
+    },
+    step: { slot: 'blue', target: { project: { ...project, health } } },
+    progressOfAttempt: () => undefined,
+  } as unknown as Deployment;
+  const ended = routeFirst(deployment, { container: known, startedAt: null } as DeployState).catch(
+    (error: { code: string }) => void done.push(error.code),
+  );
+  await clock.advance(10_000);
+  await ended;
+  return done;
+}
+
+const blue = container('blue', 'r1');
+
+it('takes a first switch back, with what else says that it is live, when it fails its probes before its route', async () => {
+  expect(await routed(blue, blue.id)).toEqual([
+    `restart policy no of ${blue.id}`,
+    'clear switch',
+    'ProbeFailed',
+  ]);
+});
+
+it('takes a first switch back when its container is gone before its route', async () => {
+  expect(await routed(null, blue.id)).toEqual(['clear switch', 'ContainerExited']);
+});
+
+it('takes a first switch back when its container could not be made again as a whole', async () => {
+  expect(await routed(blue, null)).toEqual([
+    `restart policy no of ${blue.id}`,
+    'clear switch',
+    'ContainerExited',
+  ]);
+});
