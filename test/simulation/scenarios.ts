@@ -95,7 +95,7 @@ export const scenarios: readonly Scenario[] = [
     async act(stage) {
       stage.app('alpha');
       stage.config({ alpha: {} });
-      await stage.until('ask live alpha');
+      await stage.until('create switch alpha.blue');
       stage.remove('alpha', 'blue');
     },
   },
