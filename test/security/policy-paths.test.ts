@@ -140,7 +140,12 @@ describe('what a manifest wants', () => {
     ['an image', image, 'policy.images'],
   ])('by %s is refused before anything is fetched, read or looked for', async (_, wanted, setting) => {
     const nothing = new Proxy({}, { get: (_target, key) => expect.unreachable(`asks for ${String(key)}`) });
-    const deps = { sources: nothing, runtime: nothing, secrets: nothing, policy: forbids } as unknown as ResolveDeps;
+    const deps = {
+      sources: nothing,
+      runtime: nothing,
+      secrets: nothing,
+      policy: forbids,
+    } as unknown as ResolveDeps;
     const declared = { project: { ...project, source: wanted }, file: 'projects/shop.yaml', line: 1 };
     expect(await resolveProject(declared, 'c1', deps, new AbortController().signal)).toMatchObject({
       kind: 'unresolved',
