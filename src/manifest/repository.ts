@@ -30,12 +30,10 @@ export function parseRepository(
   text: string,
   purpose: 'repository' | 'prefix' = 'repository',
 ): ParsedRepository {
-  if (text.startsWith('-')) return refused(`starts with a hyphen: ${forms}`);
   if (hasControl(text)) return refused('holds control characters: remove them');
   if (text.startsWith('/')) return withPath('local', '', 0, null, text, false, purpose);
   const url = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text);
   if (url !== null) return parseUrl((url[1] ?? '').toLowerCase(), url[2] ?? '', purpose);
-  if (/^[A-Za-z0-9_+-]*::/.test(text)) return refused(`names a remote helper: ${forms}`);
   return parseScp(text, purpose);
 }
 

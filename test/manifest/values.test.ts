@@ -82,6 +82,10 @@ describe('repositories', () => {
     'ext::sh -c "touch x"',
     'fd::17',
     'file:///srv/git/shop.git',
+    'file://localhost/srv/git/shop.git',
+    'EXT::id',
+    'ext::git@git.example.com:shop.git',
+    '-x://git.example.com/shop.git',
     'git://git.example.com/acme/shop.git',
     'ftp://git.example.com/acme/shop.git',
     'https://user@git.example.com/acme/shop.git',
@@ -110,9 +114,19 @@ describe('repositories', () => {
     '/',
     '/srv/git/a\nb',
     'https://git.example.com/a b',
+    'https://git.example.com/a%0ab',
   ])('refuses %j', (address) => {
     expect(parseRepository(address).ok).toBe(false);
   });
+
+  it.each(['https://git.example.com/a\nb', '/srv/git/a\u009bb', 'git@git.example.com:a\0b'])(
+    'says of %j that it holds control characters',
+    (address) => {
+      expect(parseRepository(address)).toMatchObject({
+        reason: expect.stringContaining('control characters') as string,
+      });
+    },
+  );
 
   it('repeats no password in what it says', () => {
     const { problems } = parse(manifest().replace('https://git', 'https://user:s3cret/p@ss@git'));
