@@ -267,6 +267,14 @@ describe('domains', () => {
     expect(problemsWith(`route: { domains: [${JSON.stringify(domain)}] }`)).toHaveLength(1);
   });
 
+  it.each(['shöp.example.com', 'sh\u043ep.example.com', '\u212aube.example.com', 'a\u3002example.com'])(
+    'says of %j, which may look like another name, that it wants the xn-- form',
+    (domain) => {
+      const [problem] = problemsWith(`route: { domains: [${JSON.stringify(domain)}] }`);
+      expect(problem).toContain('xn--');
+    },
+  );
+
   it('takes names in capitals and writes them small', () => {
     expect(
       projectOf(manifest('route: { domains: [WWW.Example.COM, xn--shp-una.example.com] }')).route.domains,
