@@ -151,13 +151,22 @@ describe('a config repository with a crafted tree', () => {
     expect(namesOf(await adapters.config.sync(signal))).toEqual(['a', 'evil', 'good', 'z']);
   });
 
-  it.each([1_000, 70_000])('a name of %i characters is read, and its problems stay short', async (length) => {
-    await commitProjects([good, entry('100644', `${'x'.repeat(length)}.yaml`, await blob('name: 1'))]);
-    const snapshot = await adapters.config.sync(signal);
-    expect(namesOf(snapshot)).toEqual(['good']);
-    expect(snapshot.desired?.problems.length).toBeGreaterThan(0);
-    for (const { file } of snapshot.desired?.problems ?? []) expect(file.length).toBeLessThan(600);
-  });
+  it.each([256, 1_000, 70_000])(
+    'a name of %i bytes, which no file system takes, is a problem that stays short',
+    async (length) => {
+      const named = (bytes: number): CraftedEntry =>
+        entry('100644', `${'x'.repeat(bytes - '.yaml'.length)}.yaml`, evilFile);
+      await commitProjects([good, named(255)]);
+      expect(namesOf(await adapters.config.sync(signal))).toEqual(['evil', 'good']);
+      await commitProjects([good, named(length)]);
+      const snapshot = await adapters.config.sync(signal);
+      expect(namesOf(snapshot)).toEqual(['good']);
+      expect(snapshot.desired?.problems).toHaveLength(1);
+      const [found] = snapshot.desired?.problems ?? [];
+      expect(found?.message).toContain(`the name has ${length} bytes`);
+      expect(found?.file.length).toBeLessThan(600);
+    },
+  );
 
   it.each<[string, string]>([
     ['a symbolic link', '120000'],

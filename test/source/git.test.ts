@@ -50,3 +50,12 @@ it('reads this configuration and no other: no hook, no helper, no program, no pa
     'uploadpack.allowanysha1inwant=true',
   ]);
 });
+
+it('ends what says more than it may', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'pointsman-git-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const git = new Git({ folder: join(folder, 'git') });
+  const call = { args: ['version'], signal: new AbortController().signal };
+  await expect(git.run({ ...call, maxBytes: 4 })).rejects.toThrow('git version said more than 4 bytes');
+  expect((await git.run({ ...call, maxBytes: 1_000 })).code).toBe(0);
+});
