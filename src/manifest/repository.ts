@@ -120,7 +120,6 @@ export function hasRepositoryPrefix(prefix: RepositoryAddress, repository: Repos
   const isLocal = prefix.scheme === 'local';
   const outer = isLocal ? prefix.segments : withoutGitSuffix(prefix.segments);
   const inner = isLocal ? repository.segments : withoutGitSuffix(repository.segments);
-  if (outer.length > inner.length) return false;
   // `acme.git` as the name of a folder on the server is not the end of the path: compare it as written too.
   return (
     outer.every((segment, index) => segment === inner[index]) ||
