@@ -115,8 +115,9 @@ apt_install() (
   done
 )
 
-# ensure_engine FOLDER: makes a Docker engine answer. Where no init system runs it is started by
-# hand; its pid and log stand in FOLDER then, as dockerd.pid and dockerd.log.
+# ensure_engine FOLDER [OPTION…]: makes a Docker engine answer. Where no init system runs it is
+# started by hand, with these options of dockerd; its pid and log stand in FOLDER then, as
+# dockerd.pid and dockerd.log.
 ensure_engine() {
   if engine_answers; then return 0; fi
   case $DOCKER_HOST in
@@ -128,19 +129,20 @@ ensure_engine() {
     wait_for_engine || fail "docker.service runs but does not answer; journalctl -u docker says why"
     return 0
   fi
-  start_engine "$1"
+  start_engine "$@"
 }
 
-# start_engine FOLDER
+# start_engine FOLDER [OPTION…]
 start_engine() {
   local folder=$1 pid
+  shift
   say "starting dockerd (log: $folder/dockerd.log)"
   if ! grep -q ' cgroup2\? ' /proc/mounts; then
     mount -t cgroup2 cgroup2 /sys/fs/cgroup || fail "no cgroups are mounted and they cannot be; containers cannot run here"
     touch "$folder/cgroup-mounted"
   fi
   rm -f "$folder/dockerd.pid"
-  setsid nohup dockerd --pidfile "$folder/dockerd.pid" >>"$folder/dockerd.log" 2>&1 </dev/null &
+  setsid nohup dockerd --pidfile "$folder/dockerd.pid" "$@" >>"$folder/dockerd.log" 2>&1 </dev/null &
   pid=$!
   if wait_for_engine "$pid"; then return 0; fi
   tail -n 15 "$folder/dockerd.log" >&2

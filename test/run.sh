@@ -47,6 +47,7 @@ finish() {
   if [ -e "$demo" ]; then "$quickstart" down --dir "$demo" >>"$work/down.log" 2>&1 || bad 'the quickstart could not be removed'; fi
   if [ -z "$had_base_image" ]; then docker rmi -f node:base >/dev/null 2>&1 || true; fi
   stop_engine "$work"
+  rm -rf --one-file-system -- "$work/engine"
   section 'result'
   if [ ${#failures[@]} -gt 0 ]; then printf 'failed: %s\n' "${failures[@]}"; fi
   if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
@@ -129,7 +130,8 @@ objects() {
 prepare() {
   section 'machine'
   install_missing "$work/install.log" docker dockerd iptables nginx git busybox curl npm sshd docker-registry shellcheck ip faketime
-  ensure_engine "$work"
+  # An engine that this starts is an empty one: what others left on the machine's is not in the way.
+  ensure_engine "$work" --data-root "$work/engine"
   say "Node $(node --version), $(git --version), $(nginx -v 2>&1), Docker $(docker info --format '{{.ServerVersion}}')"
   if [ -n "$(objects "$instance_label=quickstart")" ]; then
     fail "a quickstart is set up on this engine and would be in the way; remove it first: $quickstart down"

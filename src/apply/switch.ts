@@ -34,7 +34,7 @@ export async function switchTraffic(
   attempt: Attempt,
 ): Promise<void> {
   const { context, step } = deployment;
-  let observed = await observeProject(context.project, context);
+  let observed = await observeBeforeSwitch(context);
   const container = candidateOf(observed.containers[step.slot], state);
   if (await routeToSlot(context, step.slot, container, attempt.signal)) {
     const again = await context.prober.probe(
@@ -43,9 +43,8 @@ export async function switchTraffic(
     );
     if (!again.ok)
       throw new PointsmanError('ProbeFailed', `it was healthy, then ${again.why} before the switch`);
-    observed = await observeProject(context.project, context);
+    observed = await observeBeforeSwitch(context);
   }
-  await expectNginx(context);
   await deployment.enter('switching');
   if (!observed.route.present) await context.router.clearSwitch(context.project);
   attempt.pointOfNoReturn();
@@ -138,9 +137,8 @@ async function goBack(
     context.report({ phase: 'probing', step }),
   );
   await routeToSlot(context, slot, container, context.stopping);
-  await expectNginx(context);
+  const observed = await observeBeforeSwitch(context);
   context.report({ phase: 'switching' });
-  const observed = await observeProject(context.project, context);
   await moveTraffic(context, observed, container, {
     slot,
     identity,
@@ -149,9 +147,14 @@ async function goBack(
   });
 }
 
-/** Before the journal announces a switch that nobody could make. @throws PointsmanError NginxUnavailable */
-async function expectNginx({ router, project }: PassContext): Promise<void> {
-  await router.liveSlot(project);
+/**
+ * What is there, before the journal announces a switch; an nginx that does not answer could not make it.
+ * @throws PointsmanError NginxUnavailable, DockerUnavailable
+ */
+async function observeBeforeSwitch(context: PassContext): Promise<Observed> {
+  const { project, router } = context;
+  const [observed] = await Promise.all([observeProject(project, context), router.liveSlot(project)]);
+  return observed;
 }
 
 /** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */

@@ -237,9 +237,11 @@ export class Controller {
     try {
       const changed = await desired.sync(signal);
       status.touch();
-      if (changed.newCommit !== null) await this.#recordCommit(changed.newCommit);
+      // Asked for before any deployment, so it stands before them in the journal; none waits for it.
+      const recorded = changed.newCommit === null ? null : this.#recordCommit(changed.newCommit);
       // Before the look at what may go: that asks the engine for everything there is, and a deployment need not wait for it.
       this.#passes.triggerDesired(changed.projects.filter((project) => desired.knows(project)));
+      await recorded;
       if (!desired.areRemovalsPlanned) await this.#lookForRemovals();
       this.#apply.routes.reconsider();
       // After it: a deployment of theirs that is in hand is to be cancelled before there is something to hold.

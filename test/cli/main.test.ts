@@ -40,14 +40,14 @@ it.each([
   [['nosuch'], 2],
   [['status', '--config', '/nonexistent.yaml'], 2],
   [['validate', '/nonexistent'], 1],
-] as const)('%j ends with %i', { timeout: 20_000 }, async (argv, code) => {
+] as const)('%j ends with %i', async (argv, code) => {
   expect((await ended(start(...argv))).code).toBe(code);
 });
 
 it.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
-] as const)('ends with %s as shells count it', { timeout: 20_000 }, async (signal, code) => {
+] as const)('ends with %s as shells count it', async (signal, code) => {
   const child = start('status', '--watch', '--config', await settingsWithStatus());
   await once(child.stdout, 'data');
   const end = ended(child);
@@ -55,7 +55,7 @@ it.each([
   expect(await end).toEqual({ code, err: '' });
 });
 
-it('ends quietly when nobody reads its output any more', { timeout: 20_000 }, async () => {
+it('ends quietly when nobody reads its output any more', async () => {
   const file = await settingsWithStatus();
   const child = start('status', '--watch', '--json', '--config', file);
   await once(child.stdout, 'data');

@@ -273,7 +273,7 @@ describe('assembleDesired', () => {
     expect(removalsHeldBecause).toBeNull();
   });
 
-  it('settles thousands of projects that all trade domains in a moment', () => {
+  it('settles thousands of projects that all trade domains', () => {
     const count = 3_000;
     const files = Array.from(
       { length: count },
@@ -284,5 +284,5 @@ describe('assembleDesired', () => {
     );
     const { projects } = assemble({ files, live: { ...live, 'first.example.com': 'p0' }, broken: 'p0' });
     expect(projects.size).toBe(0);
-  }, 20_000);
+  });
 });

@@ -111,10 +111,10 @@ describe('staleFiles', () => {
     expect(await names()).not.toContain('README.md');
     writeFileSync(path, readFileSync(path, 'utf8').replace('`run.port`', '`run.prot`'));
     expect(await names()).toContain('README.md');
-  }, 20_000);
+  });
 
   it('finds the types of this repository up to date', async () => {
     const stale = await staleFiles(repositoryRoot);
     expect(stale.map(({ path }) => path).filter((path) => path.endsWith('.ts'))).toEqual([]);
-  }, 20_000);
+  });
 });

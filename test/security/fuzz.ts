@@ -1,28 +1,27 @@
 /**
- * `npm run fuzz [-- TARGET] [--seconds N] [--seed N]`: feeds changed inputs, `--seconds` in all (60). Each
- * finding is printed in base64, to become a case in `corpus.ts`; then the status is 1. The input in hand
- * stands in `pointsman-fuzz-<pid>.bin` in the folder for temporary files, for one that ends the process.
+ * `npm run fuzz [-- TARGET...] [OPTIONS]`: feeds changed inputs. Each finding is printed in base64, to become
+ * a case in `corpus.ts`; then the status is 1. The input in hand stands in `pointsman-fuzz-<pid>.bin` in the
+ * folder for temporary files, for one that ends the process.
  */
 import { closeSync, openSync, writeSync, ftruncateSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Argument, Command } from 'commander';
+import { wholeFrom } from '../support/arguments.mjs';
 import { fuzz } from './coverage-guided.js';
 import { targets } from './fuzz-targets.js';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' } },
-});
-const chosen = targets.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-const seconds = Number(values.seconds) / chosen.length;
-const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
-if (chosen.length === 0 || !(seconds > 0) || !Number.isSafeInteger(seed)) {
-  process.stderr.write(
-    `targets: ${targets.map(({ name }) => name).join(', ')}; --seconds and --seed are numbers\n`,
-  );
-  process.exit(2);
-}
+const command = new Command('npm run fuzz --')
+  .description('Feeds inputs, changed by what they reach, to what reads hostile text.')
+  .addArgument(new Argument('[targets...]', 'all when left out').choices(targets.map(({ name }) => name)))
+  .option('--seconds <n>', 'for all of them together', wholeFrom(1), 60)
+  .option('--seed <n>', 'to go the same way again; any when left out', wholeFrom(0))
+  .parse();
+const names = command.processedArgs[0] as readonly string[];
+const options = command.opts<{ readonly seconds: number; readonly seed?: number }>();
+const chosen = targets.filter(({ name }) => names.length === 0 || names.includes(name));
+const seconds = options.seconds / chosen.length;
+const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
 const inHand = join(tmpdir(), `pointsman-fuzz-${process.pid}.bin`);
 const file = openSync(inHand, 'wx', 0o600);
 const keep = (input: Buffer): void => {

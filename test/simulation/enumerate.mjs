@@ -1,31 +1,31 @@
-/**
- * `npm run simulate:enumerated [-- --every N --pairs M --minutes T]`: every scenario with every fault at
- * every effect, and pairs of crashes, on two cores. `--every 1 --pairs 1` leaves nothing out.
- */
+/** `npm run simulate:enumerated [-- OPTIONS]`: every scenario with every fault at every effect, and pairs of crashes. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
+import { wholeFrom } from '../support/arguments.mjs';
 import { bundle } from './bundle.mjs';
 import { run } from './run-worker.mjs';
 
-const { values } = parseArgs({
-  options: {
-    every: { type: 'string', default: '1' },
-    pairs: { type: 'string', default: '1' },
-    minutes: { type: 'string', default: '60' },
-  },
-});
+const options = new Command('npm run simulate:enumerated --')
+  .description(
+    'Every scenario with every fault at every effect, and pairs of crashes, on two cores. Leaves nothing out but for want of time.',
+  )
+  .option('--every <n>', 'one of so many single faults', wholeFrom(1), 1)
+  .option('--pairs <n>', 'one of so many pairs', wholeFrom(1), 1)
+  .option('--minutes <n>', 'begin nothing after so many', wholeFrom(1), 60)
+  .parse()
+  .opts();
 const folder = await mkdtemp(join(fileURLToPath(new URL('.', import.meta.url)), '.build-'));
 try {
   const program = join(folder, 'enumerated.mjs');
   await bundle('test/simulation/enumerated.ts', program);
-  const untilMs = Date.now() + Number(values.minutes) * 60_000;
+  const untilMs = Date.now() + options.minutes * 60_000;
   const shares = [0, 1].map((share) => ({
     share,
     shares: 2,
-    every: Number(values.every),
-    pairsEvery: Number(values.pairs),
+    every: options.every,
+    pairsEvery: options.pairs,
     untilMs,
   }));
   const results = await Promise.all(shares.map((job) => run(program, job)));

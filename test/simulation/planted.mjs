@@ -1,10 +1,8 @@
-/**
- * Plants bugs into the controller, one at a time, and runs seeded histories against each: the
- * simulation has to catch every one.
- */
+/** `npm run simulate:planted [-- NAME]`: plants bugs into the controller; the simulation has to catch every one. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
 import { bundle } from './bundle.mjs';
 import { plantedBugs } from './planted-bugs.mjs';
 import { run } from './run-worker.mjs';
@@ -13,9 +11,14 @@ import { run } from './run-worker.mjs';
 const most = 20_000;
 const longestMs = 240_000;
 
-const only = process.argv[2];
+const command = new Command('npm run simulate:planted --')
+  .description('Plants bugs into the controller, one at a time, and runs seeded histories against each.')
+  .argument('[name]', 'only bugs whose name has this in it', '')
+  .parse();
+const [only] = command.processedArgs;
+const waiting = plantedBugs.filter(({ name }) => name.includes(only));
+if (waiting.length === 0) command.error(`no planted bug has "${only}" in its name`);
 const folder = await mkdtemp(join(fileURLToPath(new URL('.', import.meta.url)), '.build-'));
-const waiting = plantedBugs.filter(({ name }) => only === undefined || name.includes(only));
 const missed = [];
 let caught = 0;
 

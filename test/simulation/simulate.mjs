@@ -1,25 +1,22 @@
-/**
- * `npm run simulate [-- --seed N --steps M] [--from F --histories H --minutes T]`: seeded histories of the
- * whole controller on a simulated world. Without a seed: seeds 1 (or F) to 20,000 (or H) or 10 minutes,
- * whichever is less, on two cores. With one: exactly that history, its trace printed when it fails.
- */
+/** `npm run simulate [-- OPTIONS]`: seeded histories of the whole controller on a simulated world. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
+import { wholeFrom } from '../support/arguments.mjs';
 import { bundle } from './bundle.mjs';
 import { run } from './run-worker.mjs';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    steps: { type: 'string', default: '20' },
-    from: { type: 'string', default: '1' },
-    histories: { type: 'string', default: '20000' },
-    minutes: { type: 'string', default: '10' },
-  },
-});
+const options = new Command('npm run simulate --')
+  .description('Seeded histories of the whole controller on a simulated world, on two cores.')
+  .option('--seed <n>', 'exactly this history; its trace is printed when it fails', wholeFrom(0))
+  .option('--steps <n>', 'steps of a history', wholeFrom(1), 20)
+  .option('--from <n>', 'the first seed', wholeFrom(0), 1)
+  .option('--histories <n>', 'the last seed', wholeFrom(1), 20_000)
+  .option('--minutes <n>', 'begin no history after so many', wholeFrom(1), 10)
+  .parse()
+  .opts();
 const folder = await mkdtemp(join(fileURLToPath(new URL('.', import.meta.url)), '.build-'));
 try {
   process.exitCode = await simulate(join(folder, 'worker.mjs'));
@@ -30,13 +27,13 @@ try {
 async function simulate(program) {
   await bundle('test/simulation/worker.ts', program);
   const started = Date.now();
-  const steps = Number(values.steps);
-  const untilMs = started + Number(values.minutes) * 60_000;
-  const one = values.seed === undefined ? null : Number(values.seed);
+  const { steps, seed, from, histories, minutes } = options;
+  const untilMs = started + minutes * 60_000;
+  const one = seed ?? null;
   const workers = one === null ? Math.min(2, availableParallelism()) : 1;
   const jobs = Array.from({ length: workers }, (_none, index) => ({
-    first: one ?? Number(values.from) + index,
-    last: one ?? Number(values.histories),
+    first: one ?? from + index,
+    last: one ?? histories,
     stride: workers,
     steps,
     untilMs: one === null ? untilMs : Number.MAX_SAFE_INTEGER,

@@ -1,0 +1,1 @@
+export function wholeFrom(least: number): (text: string) => number;
