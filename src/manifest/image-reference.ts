@@ -53,7 +53,6 @@ export function hasImagePrefix(
 ): boolean {
   return (
     prefix.registry === image.registry &&
-    prefix.repository.length <= image.repository.length &&
     prefix.repository.every((segment, index) => segment === image.repository[index])
   );
 }

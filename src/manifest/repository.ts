@@ -30,12 +30,10 @@ export function parseRepository(
   text: string,
   purpose: 'repository' | 'prefix' = 'repository',
 ): ParsedRepository {
-  if (text.startsWith('-')) return refused(`starts with a hyphen: ${forms}`);
   if (hasControl(text)) return refused('holds control characters: remove them');
   if (text.startsWith('/')) return withPath('local', '', 0, null, text, false, purpose);
   const url = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text);
   if (url !== null) return parseUrl((url[1] ?? '').toLowerCase(), url[2] ?? '', purpose);
-  if (/^[A-Za-z0-9_+-]*::/.test(text)) return refused(`names a remote helper: ${forms}`);
   return parseScp(text, purpose);
 }
 
@@ -122,7 +120,6 @@ export function hasRepositoryPrefix(prefix: RepositoryAddress, repository: Repos
   const isLocal = prefix.scheme === 'local';
   const outer = isLocal ? prefix.segments : withoutGitSuffix(prefix.segments);
   const inner = isLocal ? repository.segments : withoutGitSuffix(repository.segments);
-  if (outer.length > inner.length) return false;
   // `acme.git` as the name of a folder on the server is not the end of the path: compare it as written too.
   return (
     outer.every((segment, index) => segment === inner[index]) ||

@@ -125,7 +125,7 @@ export class Remote {
   ): Promise<RemoteFailure | null> {
     const byHash = await this.#fetch(path, ['--depth=1'], [`+${commit}:${commits}/${commit}`], signal);
     if (byHash === null || byHash.kind === 'local' || byHash.kind === 'remote') return byHash;
-    if (byHash.kind === 'hash-refused' && ref !== null && isPlainRef(ref)) {
+    if (byHash.kind === 'hash-refused' && ref !== null) {
       const byRef = await this.#fetch(path, ['--depth=1'], [`+${ref}:${incoming}`], signal);
       if (byRef?.kind === 'local' || byRef?.kind === 'remote') return byRef;
       // The ref may have moved on since it was listed.
@@ -206,9 +206,4 @@ export class Remote {
   get #context(): { location: RepositoryLocation; credential: GitCredential | null } {
     return { location: this.location, credential: this.#credential };
   }
-}
-
-/** Names come from the server: nothing that a refspec would read as more than a name. */
-function isPlainRef(ref: string): boolean {
-  return /^(?:HEAD|refs\/[\w./@+=,#%-]+)$/.test(ref);
 }

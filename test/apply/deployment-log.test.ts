@@ -1,5 +1,5 @@
-import { mkdir, readFile, readdir, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, readdir, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { DeploymentLogs } from '../../src/apply/deployment-log.js';
 import { temporaryFolder } from '../record/fixtures.js';
@@ -48,4 +48,16 @@ it('makes one line of whatever a build, a registry or an entry of a context is c
   expect(await readFile(logs.path('shop', 'd1'), 'utf8')).toMatch(
     /^\S+ one 2026-01-01T00:00:00\.000Z two {2}\[2J 2J \tthree\n$/,
   );
+});
+
+it('keeps no password of an address, and is for its owner alone', async () => {
+  const logs = new DeploymentLogs(await temporaryFolder());
+  const log = await logs.open('shop', 'd1');
+  log.line('fetching https://user:s3cret@registry.example.com/v2/');
+  await log.close();
+  expect(await readFile(logs.path('shop', 'd1'), 'utf8')).toMatch(
+    / fetching https:\/\/registry\.example\.com\/v2\/\n$/,
+  );
+  expect((await stat(logs.path('shop', 'd1'))).mode & 0o777).toBe(0o600);
+  expect((await stat(dirname(logs.path('shop', 'd1')))).mode & 0o777).toBe(0o700);
 });

@@ -153,10 +153,14 @@ describe('networks', () => {
     expect(error.message).toContain('containers are attached');
   });
 
-  it('refuses a stranger’s network of our name, and leaves it', async () => {
+  it.each([
+    ['a stranger’s', {}],
+    ['another instance’s', { 'dev.pointsman.instance': 'another', 'dev.pointsman.project': 'held' }],
+  ])('refuses %s network of our name, and leaves it', async (_, Labels) => {
     const stranger = await engine.createNetwork({
       Name: 'pointsman-held',
-      IPAM: { Driver: 'default', Config: [{ Subnet: '10.215.252.0/28' }] },
+      Labels,
+      IPAM: { Driver: 'default', Config: [{ Subnet: '10.215.252.0/28', Gateway: '10.215.252.1' }] },
     });
     cleanups.push(() => stranger.remove());
     expect((await rejection(runtime.ensureNetwork('held'))).code).toBe('NameTaken');

@@ -82,6 +82,10 @@ describe('repositories', () => {
     'ext::sh -c "touch x"',
     'fd::17',
     'file:///srv/git/shop.git',
+    'file://localhost/srv/git/shop.git',
+    'EXT::id',
+    'ext::git@git.example.com:shop.git',
+    '-x://git.example.com/shop.git',
     'git://git.example.com/acme/shop.git',
     'ftp://git.example.com/acme/shop.git',
     'https://user@git.example.com/acme/shop.git',
@@ -110,9 +114,19 @@ describe('repositories', () => {
     '/',
     '/srv/git/a\nb',
     'https://git.example.com/a b',
+    'https://git.example.com/a%0ab',
   ])('refuses %j', (address) => {
     expect(parseRepository(address).ok).toBe(false);
   });
+
+  it.each(['https://git.example.com/a\nb', '/srv/git/a\u009bb', 'git@git.example.com:a\0b'])(
+    'says of %j that it holds control characters',
+    (address) => {
+      expect(parseRepository(address)).toMatchObject({
+        reason: expect.stringContaining('control characters') as string,
+      });
+    },
+  );
 
   it('repeats no password in what it says', () => {
     const { problems } = parse(manifest().replace('https://git', 'https://user:s3cret/p@ss@git'));
@@ -253,6 +267,14 @@ describe('domains', () => {
     expect(problemsWith(`route: { domains: [${JSON.stringify(domain)}] }`)).toHaveLength(1);
   });
 
+  it.each(['shöp.example.com', 'sh\u043ep.example.com', '\u212aube.example.com', 'a\u3002example.com'])(
+    'says of %j, which may look like another name, that it wants the xn-- form',
+    (domain) => {
+      const [problem] = problemsWith(`route: { domains: [${JSON.stringify(domain)}] }`);
+      expect(problem).toContain('xn--');
+    },
+  );
+
   it('takes names in capitals and writes them small', () => {
     expect(
       projectOf(manifest('route: { domains: [WWW.Example.COM, xn--shp-una.example.com] }')).route.domains,
@@ -315,6 +337,10 @@ describe('bounds', () => {
     ['run: { memory: 99999Gi }', 1],
     ['run: { stopTimeout: 11m }', 1],
     ['run: { stopTimeout: 0s }', 0],
+    [`run: { stopTimeout: ${'9'.repeat(400)}s }`, 1],
+    [`run: { memory: ${'9'.repeat(400)}Gi }`, 1],
+    [`run: { port: ${'9'.repeat(400)} }`, 1],
+    ['run: { pids: 1e400 }', 1],
     ['build: { timeout: 0s }', 1],
     ['build: { timeout: 7h }', 1],
     ['health: { interval: 99ms }', 1],

@@ -37,11 +37,11 @@ describe('SecretFiles', () => {
   });
 
   it('tells names and values apart in its hash', async () => {
-    await put('A', 'xB1');
-    await put('AB', 'x');
+    await put('A', '1B2');
     const one = await secrets.read('shop', ['A']);
-    await put('A', 'x');
-    const two = await secrets.read('shop', ['A']);
+    await put('A', '1');
+    await put('B', '2');
+    const two = await secrets.read('shop', ['A', 'B']);
     expect(one.hash).not.toBe(two.hash);
   });
 
@@ -55,6 +55,12 @@ describe('SecretFiles', () => {
     await secrets.ensureKey(false);
     expect(await readFile(join(dir, '.key'), 'utf8')).toBe(key);
     expect((await stat(join(dir, '.key'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('makes its folder, for its owner alone', async () => {
+    const made = join(dir, 'made');
+    await new SecretFiles(made).ensureKey(false);
+    expect((await stat(made)).mode & 0o777).toBe(0o700);
   });
 
   it.each<[string, () => Promise<unknown>, RegExp]>([

@@ -117,6 +117,15 @@ describe('an engine', () => {
     expect(error.detail).toEqual({ status: 404 });
   });
 
+  it('that refuses at length, and with a password in an address, is quoted in brief and without it', () => {
+    const message = `pull of https://user:s3cret@registry.example.com/v2/ failed: ${'x'.repeat(10_000)}`;
+    const refusal = Object.assign(new Error(message), { statusCode: 500, json: { message } });
+    const error = toEngineError('pull', '/s', refusal);
+    expect(error.message).toContain('pull of https://registry.example.com/v2/ failed');
+    expect(error.message).not.toContain('s3cret');
+    expect(error.message.length).toBeLessThan(4_200);
+  });
+
   it('is reached by unix:// as well, whatever DOCKER_HOST says', async () => {
     vi.stubEnv('DOCKER_HOST', 'tcp://127.0.0.1:1');
     script = { '/info': { ID: 'x', ServerVersion: '28.0.0', LiveRestoreEnabled: true } };

@@ -125,9 +125,11 @@ export const hostileFiles: readonly (readonly [string, Uint8Array])[] = [
   ['100,000 opening brackets', Buffer.alloc(100_000, '[')],
   ['60,000 opening brackets', Buffer.alloc(60_000, '[')],
   ['60,000 opening braces', Buffer.alloc(60_000, '{')],
+  // Read again and again, they end a process whose parser they reach.
+  ['1,000 brackets in each other', Buffer.from(`${'['.repeat(1_000)}${']'.repeat(1_000)}`)],
   ['30,000 dashes', Buffer.from('- '.repeat(30_000))],
   [
-    '1,000 nested maps',
+    '300 nested maps',
     Buffer.from(Array.from({ length: 300 }, (_, depth) => `${' '.repeat(depth)}a:\n`).join('')),
   ],
   ['60,000 documents', Buffer.from('---\n'.repeat(15_000))],

@@ -151,13 +151,22 @@ describe('a config repository with a crafted tree', () => {
     expect(namesOf(await adapters.config.sync(signal))).toEqual(['a', 'evil', 'good', 'z']);
   });
 
-  it.each([1_000, 70_000])('a name of %i characters is read, and its problems stay short', async (length) => {
-    await commitProjects([good, entry('100644', `${'x'.repeat(length)}.yaml`, await blob('name: 1'))]);
-    const snapshot = await adapters.config.sync(signal);
-    expect(namesOf(snapshot)).toEqual(['good']);
-    expect(snapshot.desired?.problems.length).toBeGreaterThan(0);
-    for (const { file } of snapshot.desired?.problems ?? []) expect(file.length).toBeLessThan(600);
-  });
+  it.each([256, 1_000, 70_000])(
+    'a name of %i bytes, which no file system takes, is a problem that stays short',
+    async (length) => {
+      const named = (bytes: number): CraftedEntry =>
+        entry('100644', `${'x'.repeat(bytes - '.yaml'.length)}.yaml`, evilFile);
+      await commitProjects([good, named(255)]);
+      expect(namesOf(await adapters.config.sync(signal))).toEqual(['evil', 'good']);
+      await commitProjects([good, named(length)]);
+      const snapshot = await adapters.config.sync(signal);
+      expect(namesOf(snapshot)).toEqual(['good']);
+      expect(snapshot.desired?.problems).toHaveLength(1);
+      const [found] = snapshot.desired?.problems ?? [];
+      expect(found?.message).toContain(`the name has ${length} bytes`);
+      expect(found?.file.length).toBeLessThan(600);
+    },
+  );
 
   it.each<[string, string]>([
     ['a symbolic link', '120000'],
@@ -430,9 +439,11 @@ describe('an application with a crafted tree', () => {
     const names = ['x'.repeat(4_000), '-rf', '--help', 'a\nb', '$(id)', '*', 'é'];
     const { entries } = await contextOf(names.map((name) => entry('100644', name, evil)));
     expect(entries.map(({ name }) => name).sort()).toEqual(['Dockerfile', ...names].sort());
-    const longer = await rejection(contextOf([entry('100644', 'x'.repeat(100_000), evil)]));
-    expect(longer).toMatchObject({ code: 'UnsupportedRepository', reaction: 'stall' });
-    expect(longer.message).toContain('a path of more than 4096 bytes');
+    for (const length of [4_097, 100_000]) {
+      const longer = await rejection(contextOf([entry('100644', 'x'.repeat(length), evil)]));
+      expect(longer).toMatchObject({ code: 'UnsupportedRepository', reaction: 'stall' });
+      expect(longer.message).toContain('a path of more than 4096 bytes');
+    }
   });
 
   it('modes that are none: what git makes of them, and nothing else', async () => {

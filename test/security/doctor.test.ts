@@ -2,7 +2,7 @@ import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { checkDocker } from '../../src/cli/doctor/docker.js';
+import { checkDocker, type AskEngine } from '../../src/cli/doctor/docker.js';
 import { checkNginxProgram } from '../../src/cli/doctor/nginx.js';
 import { checkPermissions } from '../../src/cli/doctor/permissions.js';
 import { vulnerabilitiesOf } from '../../src/cli/doctor/vulnerabilities.js';
@@ -54,6 +54,30 @@ it('asks the nginx program for its version, and warns of the weaknesses of that 
   };
   expect(await said('1.22.1')).toEqual(['CVE-2025-23419', 'CVE-2026-42945']);
   expect(await said('1.30.2')).toEqual([]);
+});
+
+it("asks the engine for its version and runc's, and warns of the weaknesses of these", async () => {
+  const said = async (ServerVersion: string, runc: string): Promise<readonly string[]> => {
+    const bodies: Readonly<Record<string, object>> = {
+      '/info': { ServerVersion, LiveRestoreEnabled: true, InitBinary: 'docker-init' },
+      '/version': { Components: [{ Name: 'runc', Version: runc }] },
+    };
+    const ask = (path: string): ReturnType<AskEngine> =>
+      Promise.resolve({
+        status: 200,
+        headers: { 'api-version': '1.41' },
+        body: JSON.stringify(bodies[path] ?? {}),
+      });
+    const findings = await checkDocker(ask, 'tcp://127.0.0.1:1', new AbortController().signal);
+    return findings.flatMap(({ message }) => /CVE-\d{4}-\d+/.exec(message)?.[0] ?? []);
+  };
+  expect(await said('20.10.24+dfsg1', '1.4.0')).toEqual([
+    'CVE-2024-23651',
+    'CVE-2025-54410',
+    'CVE-2025-54388',
+  ]);
+  expect(await said('29.0.0', '1.1.12')).toEqual(['CVE-2025-31133']);
+  expect(await said('29.0.0', '1.4.0')).toEqual([]);
 });
 
 it('warns of an engine that others can reach', async () => {

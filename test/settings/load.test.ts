@@ -159,6 +159,8 @@ describe('parseSettings', () => {
     [`${smallest}docker: { addressPool: "fd00::/64" }`, '/docker/addressPool'],
     [`${smallest}docker: { addressPool: 10.213.0.0 }`, '/docker/addressPool'],
     [`${smallest}nginx: { mode: other }`, '/nginx/mode'],
+    [`${smallest}nginx: { confDir: "/etc/nginx/a;b" }`, '/nginx/confDir'],
+    [`${smallest}nginx: { confDir: "/etc/nginx/*" }`, '/nginx/confDir'],
     [`${smallest}nginx: { listen: [] }`, '/nginx/listen'],
     [`${smallest}nginx: { listen: [0] }`, '/nginx/listen/0'],
     [`${smallest}nginx: { listen: ["080"] }`, '/nginx/listen/0'],
@@ -180,6 +182,7 @@ describe('parseSettings', () => {
     [`${smallest}log: { level: loud }`, '/log/level'],
     [`${smallest}logLevel: info`, '/logLevel'],
     [`${smallest}secrets: { dir: "" }`, '/secrets/dir'],
+    [`${smallest}secrets: { dir: "/a\\u0007b" }`, '/secrets/dir'],
   ])('refuses %s at %s', (text, path) => {
     const result = parse(text);
     expect('problems' in result && result.problems.map((problem) => problem.path)).toEqual([path]);

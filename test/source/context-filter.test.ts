@@ -67,6 +67,17 @@ describe('ContextFilter', () => {
     expect(lines).toEqual([expect.stringContaining(reason)]);
   });
 
+  it('leaves out what stands at or below a link that was sent, and nothing beside it', () => {
+    const link = { ...file('a'), type: 'symlink', linkname: 'b' } as const;
+    const { names, lines } = sent(
+      [link, folder('a'), file('a/x'), folder('a/y'), file('ab'), folder('b')],
+      [],
+    );
+    expect(names).toEqual(['a', 'ab', 'b/']);
+    expect(lines).toHaveLength(3);
+    for (const line of lines) expect(line).toContain('at or below a symbolic link');
+  });
+
   it('says nothing of what is ignored anyway', () => {
     expect(sent([{ ...file('l'), type: 'symlink', linkname: '/x' }], ['l']).lines).toEqual([]);
   });

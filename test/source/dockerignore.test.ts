@@ -19,6 +19,7 @@ describe('parseDockerignore', () => {
     ['# dist', 'dist', false],
     ['dist\r\nbuild\r\n', 'build', true],
     ['\uFEFFdist', 'dist', true],
+    ['\uFEFF#dist', '#dist', false],
     ['Dist', 'dist', false],
     ['a?c', 'abc', true],
     ['a?c', 'a/c', false],

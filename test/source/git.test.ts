@@ -16,3 +16,40 @@ it('leaves nothing with the signal of its calls, which lives as long as the cont
   await stream.ended;
   expect(leftWith(signal)).toBe(0);
 });
+
+it('reads this configuration and no other: no hook, no helper, no program, no password in an address', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'pointsman-git-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const git = new Git({ folder: join(folder, 'git') });
+  const { signal } = new AbortController();
+  const { stdout } = await git.run({ args: ['config', '--list'], signal });
+  expect(stdout.toString().trim().split('\n').sort()).toEqual([
+    'advice.detachedhead=false',
+    'core.askpass=',
+    'core.autocrlf=false',
+    'core.fsmonitor=false',
+    'core.hookspath=/dev/null',
+    'fetch.recursesubmodules=false',
+    'fetch.writecommitgraph=false',
+    'gc.auto=0',
+    'gc.writecommitgraph=false',
+    'http.lowspeedlimit=1',
+    'http.lowspeedtime=60',
+    'maintenance.auto=false',
+    'protocol.version=2',
+    'safe.directory=*',
+    'submodule.recurse=false',
+    'tar.umask=0022',
+    'transfer.credentialsinurl=die',
+    'uploadpack.allowanysha1inwant=true',
+  ]);
+});
+
+it('ends what says more than it may', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'pointsman-git-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const git = new Git({ folder: join(folder, 'git') });
+  const call = { args: ['version'], signal: new AbortController().signal };
+  await expect(git.run({ ...call, maxBytes: 4 })).rejects.toThrow('git version said more than 4 bytes');
+  expect((await git.run({ ...call, maxBytes: 1_000 })).code).toBe(0);
+});
