@@ -14,13 +14,14 @@ interface Scale {
   /** By Pointsman, and by each control. */
   readonly switches: number;
   readonly controlSwitches: number;
-  /** The same load without a switch, before. */
+  /** The switches come in so many rounds. Before each the same load runs without any, for so long. */
+  readonly rounds: number;
   readonly quietMs: number;
 }
 
 const scales: Readonly<Record<Form, Scale>> = {
-  full: { switches: 200, controlSwitches: 10, quietMs: 30_000 },
-  short: { switches: 10, controlSwitches: 2, quietMs: 3_000 },
+  full: { switches: 200, controlSwitches: 10, rounds: 5, quietMs: 6_000 },
+  short: { switches: 10, controlSwitches: 2, rounds: 2, quietMs: 1_500 },
 };
 /** Every so many switches a version that never ran; the others go back and forth between two. */
 const newVersionEvery = 10;
@@ -71,7 +72,7 @@ async function measured(
   }
 }
 
-async function underLoad(deployer: Deployer, switches: number, { quietMs }: Scale): Promise<Measured> {
+async function underLoad(deployer: Deployer, switches: number, scale: Scale): Promise<Measured> {
   const { port, host } = deployer;
   const load = fork(fileURLToPath(new URL('load.ts', import.meta.url)), [JSON.stringify({ port, host })]);
   const tell = (message: ToLoad): void => void load.send(message);
@@ -80,33 +81,38 @@ async function underLoad(deployer: Deployer, switches: number, { quietMs }: Scal
     tell(message);
     return ((await answered) as [FromLoad])[0];
   };
+  const all: FromLoad[] = [];
+  /** What the clients did since it was last asked for. */
+  const take = async (kind: 'take' | 'stop' = 'take'): Promise<readonly number[]> => {
+    const taken = await answer({ kind });
+    all.push(taken);
+    return taken.latencies;
+  };
+  const switchMs: number[] = [];
+  const quiet: number[] = [];
+  const busy: number[] = [];
   try {
     tell({ kind: 'expect', version: 'v0' });
     await delay(warmUpMs);
-    const start = await answer({ kind: 'take' });
-    await delay(quietMs);
-    const quiet = await answer({ kind: 'take' });
-    const switchMs: number[] = [];
-    for (let done = 1; done <= switches; done += 1) {
-      const version = versionOf(done);
-      tell({ kind: 'expect', version: null });
-      switchMs.push(await timed(() => deployer.deploy(version)));
-      tell({ kind: 'expect', version });
-      await delay(betweenMs);
+    for (let round = 1; round <= scale.rounds; round += 1) {
+      await take();
+      await delay(scale.quietMs);
+      quiet.push(...(await take()));
+      while (switchMs.length < Math.round((switches * round) / scale.rounds)) {
+        const version = versionOf(switchMs.length + 1);
+        tell({ kind: 'expect', version: null });
+        switchMs.push(await timed(() => deployer.deploy(version)));
+        tell({ kind: 'expect', version });
+        await delay(betweenMs);
+      }
+      busy.push(...(await take()));
+      // What drains is still asked for what it has in flight.
+      await deployer.rest();
     }
-    const busy = await answer({ kind: 'take' });
-    // What drains is still asked for what it has in flight.
-    await deployer.rest();
-    const end = await answer({ kind: 'stop' });
-    const all = [start, quiet, busy, end];
-    return {
-      switchMs,
-      quiet: quiet.latencies,
-      busy: busy.latencies,
-      counts: all.map(({ counts }) => counts).reduce(added),
-      reasons: all.map(({ reasons }) => reasons).reduce(addedReasons, {}),
-      ...(await seenBy(deployer)),
-    };
+    await take('stop');
+    const counts = all.map((each) => each.counts).reduce(added);
+    const reasons = all.map((each) => each.reasons).reduce(addedReasons, {});
+    return { switchMs, quiet, busy, counts, reasons, ...(await seenBy(deployer)) };
   } finally {
     load.kill('SIGKILL');
   }
