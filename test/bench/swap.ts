@@ -20,7 +20,7 @@ interface Scale {
 }
 
 const scales: Readonly<Record<Form, Scale>> = {
-  full: { switches: 200, controlSwitches: 10, rounds: 5, quietMs: 6_000 },
+  full: { switches: 200, controlSwitches: 10, rounds: 5, quietMs: 20_000 },
   short: { switches: 10, controlSwitches: 2, rounds: 2, quietMs: 1_500 },
 };
 /** Every so many switches a version that never ran; the others go back and forth between two. */
