@@ -40,21 +40,29 @@ bad() {
   say "FAILED: $1"
 }
 
+# Of the engine that this started. A dockerd that was killed leaves its mounts, its folder on itself among them.
+remove_engine_folder() {
+  local engine=$work/engine
+  if [ ! -e "$engine" ]; then return 0; fi
+  awk -v folder="$engine" '$2 == folder || index($2, folder "/") == 1 { print $2 }' /proc/mounts | tac | xargs -r -n 1 umount
+  rm -rf --one-file-system -- "$engine"
+}
+
 finish() {
   local status=$?
   trap - EXIT INT TERM
   rm -f "$work/asking"
   if [ -e "$demo" ]; then "$quickstart" down --dir "$demo" >>"$work/down.log" 2>&1 || bad 'the quickstart could not be removed'; fi
   if [ -z "$had_base_image" ]; then docker rmi -f node:base >/dev/null 2>&1 || true; fi
-  stop_engine "$work"
-  rm -rf --one-file-system -- "$work/engine"
+  (stop_engine "$work") || bad 'dockerd does not end'
+  remove_engine_folder || bad "something is left mounted below $work/engine"
   section 'result'
   if [ ${#failures[@]} -gt 0 ]; then printf 'failed: %s\n' "${failures[@]}"; fi
   if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
     failed=1
     say "ended early with status $status"
   fi
-  if [ "$failed" -eq 0 ]; then rm -rf -- "$work"; else say "logs: $work"; fi
+  if [ "$failed" -eq 0 ]; then rm -rf --one-file-system -- "$work"; else say "logs: $work"; fi
   say "$passed passed, $failed failed"
   if [ "$failed" -gt 0 ]; then exit 1; fi
 }
@@ -130,7 +138,7 @@ objects() {
 prepare() {
   section 'machine'
   install_missing "$work/install.log" docker dockerd iptables nginx git busybox curl npm sshd docker-registry shellcheck ip faketime
-  # An engine that this starts is an empty one: what others left on the machine's is not in the way.
+  # One that this starts by hand is empty: what others left on the machine's is not in the way.
   ensure_engine "$work" --data-root "$work/engine"
   say "Node $(node --version), $(git --version), $(nginx -v 2>&1), Docker $(docker info --format '{{.ServerVersion}}')"
   if [ -n "$(objects "$instance_label=quickstart")" ]; then

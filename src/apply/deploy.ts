@@ -191,7 +191,7 @@ async function endBadly(
   if (!(error instanceof PointsmanError)) throw error;
   if (saysNothingOfRevision.has(error.code)) throw error;
   // Its bake is still to come, or to end: the next pass goes on with it.
-  if (attempt.isSwitched && (await servesAlready(deployment))) throw error;
+  if ((attempt.isSwitched || step.resumes !== null) && (await servesAlready(deployment))) throw error;
   const detail = await failureDetail(error, deployment, state);
   logTail(deployment, detail);
   if (deployment.phase !== 'baking') await dropCandidate(deployment, attempt);

@@ -99,11 +99,14 @@ async function probeAgain(deployment: Deployment, state: DeployState): Promise<v
   }
 }
 
-/** Neither restart policy nor switch file says any more that the slot is live. */
+/**
+ * Neither switch file nor restart policy says any more that the slot is live. The file goes first: a
+ * container that is removed meanwhile has no policy to take away.
+ */
 async function takeBackFirst({ runtime, router, project }: PassContext, slot: Slot): Promise<void> {
+  await router.clearSwitch(project);
   const container = (await runtime.containers(project)).find(({ labels }) => labels.role === slot);
   if (container !== undefined) await runtime.setRestartPolicy(container.id, 'no');
-  await router.clearSwitch(project);
 }
 
 /**

@@ -83,7 +83,8 @@ function finishOpen(input: PlanInput): DeployStep | null {
     want.revision === previous?.labels.revision
   )
     return null;
-  const first = live.record?.previous === null || live.record === null;
+  // Without its record: an update has the version before it in the other slot.
+  const first = live.record === null ? previous === null : live.record.previous === null;
   const target = targetOf(live.identity);
   return {
     kind: 'deploy',

@@ -115,6 +115,7 @@ export class Git {
    */
   async run(call: GitCall): Promise<GitResult> {
     await this.prepare();
+    // Of its own: the queue listens to it, and node warns from eleven listeners of one signal on.
     const { signal, release } = joinSignals(call.signal);
     const run = (): Promise<GitResult> => this.#runNow({ ...call, signal });
     return (call.queue ?? this.#local).add(run, { signal }).finally(release);

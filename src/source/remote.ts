@@ -126,6 +126,7 @@ export class Remote {
     const byHash = await this.#fetch(path, ['--depth=1'], [`+${commit}:${commits}/${commit}`], signal);
     if (byHash === null || byHash.kind === 'local' || byHash.kind === 'remote') return byHash;
     if (byHash.kind === 'hash-refused' && ref !== null) {
+      // A name that the schema took and the server has: nothing in it is more than a name to a refspec.
       const byRef = await this.#fetch(path, ['--depth=1'], [`+${ref}:${incoming}`], signal);
       if (byRef?.kind === 'local' || byRef?.kind === 'remote') return byRef;
       // The ref may have moved on since it was listed.

@@ -41,8 +41,8 @@ const blue = container('blue', 'r1');
 
 it('takes a first switch back, with what else says that it is live, when it fails its probes before its route', async () => {
   expect(await routed(blue, blue.id)).toEqual([
-    `restart policy no of ${blue.id}`,
     'clear switch',
+    `restart policy no of ${blue.id}`,
     'ProbeFailed',
   ]);
 });
@@ -53,8 +53,8 @@ it('takes a first switch back when its container is gone before its route', asyn
 
 it('takes a first switch back when its container could not be made again as a whole', async () => {
   expect(await routed(blue, null)).toEqual([
-    `restart policy no of ${blue.id}`,
     'clear switch',
+    `restart policy no of ${blue.id}`,
     'ContainerExited',
   ]);
 });

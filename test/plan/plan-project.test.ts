@@ -95,6 +95,18 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'progressing',
   ],
   [
+    'takes no update whose files are gone for a first deployment',
+    input(
+      {
+        ...served('green', 'B', container('blue', 'A')),
+        route: { site: null, present: false, switches: { blue: null, green: null } },
+      },
+      { want: want('B'), memory: memory({ open: open('B', { slot: 'green', phase: 'switching' }) }) },
+    ),
+    ['restore-switch green', 'site', 'deploy B to green: baking'],
+    'progressing',
+  ],
+  [
     'deploys an update to the idle slot and bakes it',
     input(served('blue', 'A'), { want: want('B') }),
     ['deploy B to green: starting probing switching baking'],

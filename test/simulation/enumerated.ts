@@ -7,7 +7,6 @@ import { checkRest, desiredOf, endState, isSound, runToRest } from './rest.js';
 import { Stage, scenarios } from './scenarios.js';
 import type { Scenario } from './scenarios.js';
 import type { Effect, FaultKind } from './world/effects.js';
-import { withoutLeftListeners } from './world/abort-listeners.js';
 import { Random } from './world/scheduler.js';
 import { World } from './world/world.js';
 
@@ -39,20 +38,12 @@ interface Outcome {
   readonly trace: readonly string[];
 }
 
-function play(
+async function play(
   scenario: Scenario,
   strikes: readonly Strike[],
   mishap: Mishap | null = null,
 ): Promise<Outcome> {
-  return withoutLeftListeners(() => playIn(new World(new Random(7)), scenario, strikes, mishap));
-}
-
-async function playIn(
-  world: World,
-  scenario: Scenario,
-  strikes: readonly Strike[],
-  mishap: Mishap | null,
-): Promise<Outcome> {
+  const world = new World(new Random(7));
   Math.random = new Random(11).next.bind(new Random(11));
   const stage = new Stage(world);
   const seen: Effect[] = [];

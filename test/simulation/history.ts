@@ -5,7 +5,6 @@ import { isSound, checkRest, desiredOf, runToRest } from './rest.js';
 import { behaviours } from './world/engine.js';
 import { faultKinds } from './world/effects.js';
 import type { FaultKind } from './world/effects.js';
-import { withoutLeftListeners } from './world/abort-listeners.js';
 import { Random } from './world/scheduler.js';
 import { World } from './world/world.js';
 
@@ -269,7 +268,7 @@ export async function runHistory(seed: number, steps: number): Promise<HistoryRe
   const realRandom = Math.random;
   Math.random = () => history.world.random.next();
   try {
-    await withoutLeftListeners(() => history.run(steps));
+    await history.run(steps);
   } catch (error) {
     effects.violate(`the simulation failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
