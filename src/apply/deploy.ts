@@ -191,7 +191,7 @@ async function endBadly(
   if (!(error instanceof PointsmanError)) throw error;
   if (saysNothingOfRevision.has(error.code)) throw error;
   // Its bake is still to come, or to end: the next pass goes on with it.
-  if ((attempt.isSwitched || step.resumes !== null) && (await servesAlready(deployment))) throw error;
+  if (mayHaveSwitched(deployment, attempt) && (await servesAlready(deployment))) throw error;
   const detail = await failureDetail(error, deployment, state);
   logTail(deployment, detail);
   if (deployment.phase !== 'baking') await dropCandidate(deployment, attempt);
@@ -202,6 +202,11 @@ async function endBadly(
 function logTail(deployment: Deployment, { tail }: DeploymentDetail): void {
   if (deployment.phase === 'building' || deployment.phase === 'releasing') return;
   for (const line of tail ?? []) deployment.log.line(line);
+}
+
+/** In this attempt, or in one that is gone on with. */
+function mayHaveSwitched({ step }: Deployment, attempt: Attempt): boolean {
+  return attempt.isSwitched || step.resumes !== null;
 }
 
 /** Whether traffic is on the slot of this deployment. */
@@ -219,8 +224,8 @@ async function dropCandidate(deployment: Deployment, attempt: Attempt): Promise<
   if (live?.slot === step.slot) return;
   const candidate = containers[step.slot];
   if (candidate?.labels.deployment !== deployment.id) return;
-  // A switch that was taken back let requests in, in this attempt or in the one that is gone on with.
-  if ((attempt.isSwitched || step.resumes !== null) && candidate.address !== null) {
+  // A switch that was taken back let requests in.
+  if (mayHaveSwitched(deployment, attempt) && candidate.address !== null) {
     const upstream = `${candidate.address}:${run.port}`;
     await context.drains.untilEmpty([upstream], rollout.drainMs, context.stopping, () => undefined);
   }

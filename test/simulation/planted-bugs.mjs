@@ -80,8 +80,8 @@ export const plantedBugs = [
   {
     name: 'removes a candidate whose switch was taken back without its drain',
     file: 'src/apply/deploy.ts',
-    from: '(attempt.isSwitched || step.resumes !== null) &&',
-    to: 'false &&',
+    from: 'mayHaveSwitched(deployment, attempt) && candidate',
+    to: 'false && candidate',
     seed: 2396,
   },
   {
