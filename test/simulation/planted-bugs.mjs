@@ -99,13 +99,6 @@ export const plantedBugs = [
     scenario: 'first container removed between its probes and its switch',
   },
   {
-    name: 'takes a first switch back by its file alone',
-    file: 'src/apply/switch.ts',
-    from: "  if (container !== undefined) await runtime.setRestartPolicy(container.id, 'no');",
-    to: '',
-    scenario: 'first container removed between its probes and its switch',
-  },
-  {
     name: 'removes a slot whose switch was taken back without its drain',
     file: 'src/plan/plan-letting-go.ts',
     from: 'const mayServe = !drained &&',
