@@ -48,9 +48,12 @@ remove_engine_folder() {
   rm -rf --one-file-system -- "$engine"
 }
 
+# A signal may come while a step writes to its log.
+exec 3>&1 4>&2
 finish() {
   local status=$?
   trap - EXIT INT TERM
+  exec >&3 2>&4
   rm -f "$work/asking"
   if [ -e "$demo" ]; then "$quickstart" down --dir "$demo" >>"$work/down.log" 2>&1 || bad 'the quickstart could not be removed'; fi
   if [ -z "$had_base_image" ]; then docker rmi -f node:base >/dev/null 2>&1 || true; fi
