@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { readBounded, replaceFile } from '../src/files.js';
+import { temporaryFolder } from './record/fixtures.js';
 
 it.each([0o000, 0o077])('gives a new file its mode whatever the umask is: %i', async (umask) => {
-  const folder = await mkdtemp(join(tmpdir(), 'pointsman-files-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder();
   const before = process.umask(umask);
   onTestFinished(() => void process.umask(before));
   for (const mode of [0o600, 0o640]) {
@@ -17,8 +16,7 @@ it.each([0o000, 0o077])('gives a new file its mode whatever the umask is: %i', a
 });
 
 it('reads no more than it is told, and waits for no pipe', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'pointsman-files-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder();
   const at = (name: string): string => join(folder, name);
   await writeFile(at('plain'), 'abcdef');
   await symlink('plain', at('link'));

@@ -48,12 +48,9 @@ remove_engine_folder() {
   rm -rf --one-file-system -- "$engine"
 }
 
-# A signal may come while a step writes to its log.
-exec 3>&1 4>&2
 finish() {
   local status=$?
   trap - EXIT INT TERM
-  exec >&3 2>&4
   rm -f "$work/asking"
   if [ -e "$demo" ]; then "$quickstart" down --dir "$demo" >>"$work/down.log" 2>&1 || bad 'the quickstart could not be removed'; fi
   if [ -z "$had_base_image" ]; then docker rmi -f node:base >/dev/null 2>&1 || true; fi
@@ -82,11 +79,12 @@ bounded() {
   timeout --kill-after=30 "$seconds" "$@"
 }
 
-# check NAME SECONDS COMMAND…: one step. Its output goes to a file, whose end is shown on failure.
+# check NAME SECONDS COMMAND…: one step. Its output goes to a file, whose end is shown on failure. The
+# redirection is a subshell's: what a signal makes this script say is not for the file.
 check() {
   local name=$1 log started=$SECONDS status=0
   log=$work/$(tr -cs 'a-z0-9\n' '-' <<<"$name").log
-  bounded "$2" "${@:3}" >"$log" 2>&1 </dev/null || status=$?
+  (bounded "$2" "${@:3}") >"$log" 2>&1 </dev/null || status=$?
   if [ "$status" -eq 0 ]; then
     good
     say "ok: $name ($((SECONDS - started)) s)"
@@ -102,7 +100,7 @@ check() {
 suite() {
   local report=$work/$1.json status=0 numbers suite_passed suite_failed suite_skipped
   section "$1 tests"
-  bounded "$2" npx vitest run --no-color --project "$1" --reporter=default --reporter=json --outputFile.json="$report" \
+  (bounded "$2" npx vitest run --no-color --project "$1" --reporter=default --reporter=json --outputFile.json="$report") \
     >"$work/$1.log" 2>&1 </dev/null || status=$?
   if [ ! -s "$report" ]; then
     tail -n 60 "$work/$1.log"

@@ -203,7 +203,7 @@ export async function sendControl(
 ): Promise<ControlReply> {
   const { kind, ...fields } = asked;
   const timeout = AbortSignal.timeout(options.timeoutMs ?? 30_000);
-  const bounded = joinSignals(timeout, ...(options.signal === undefined ? [] : [options.signal]));
+  const bounded = joinSignals(timeout, options.signal);
   try {
     return parseReply(
       await post(controlSocket(stateDir), `/${kind}`, JSON.stringify(fields), bounded.signal),

@@ -8,7 +8,7 @@ const answerWithinMs = 2_000;
 export function askNginx(verify: string, path: string, signal?: AbortSignal): Promise<string> {
   const [host, port] = splitAddress(verify);
   const timeout = AbortSignal.timeout(answerWithinMs);
-  const bounded = joinSignals(timeout, ...(signal === undefined ? [] : [signal]));
+  const bounded = joinSignals(timeout, signal);
   const answered = new Promise<string>((resolve, reject) => {
     const fail = (error: unknown): void => {
       if (signal?.aborted === true) reject(signal.reason as Error);

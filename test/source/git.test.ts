@@ -1,14 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import { Git } from '../../src/source/git.js';
+import { temporaryFolder } from '../record/fixtures.js';
 import { leftWith } from '../support/left-with.js';
 
 it('leaves nothing with the signal of its calls, which lives as long as the controller', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'pointsman-git-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const git = new Git({ folder: join(folder, 'git') });
+  const git = new Git({ folder: join(await temporaryFolder(), 'git') });
   const { signal } = new AbortController();
   for (let call = 0; call < 3; call += 1) expect((await git.run({ args: ['version'], signal })).code).toBe(0);
   const stream = await git.stream(['version'], signal);
@@ -18,9 +15,7 @@ it('leaves nothing with the signal of its calls, which lives as long as the cont
 });
 
 it('reads this configuration and no other: no hook, no helper, no program, no password in an address', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'pointsman-git-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const git = new Git({ folder: join(folder, 'git') });
+  const git = new Git({ folder: join(await temporaryFolder(), 'git') });
   const { signal } = new AbortController();
   const { stdout } = await git.run({ args: ['config', '--list'], signal });
   expect(stdout.toString().trim().split('\n').sort()).toEqual([
@@ -46,9 +41,7 @@ it('reads this configuration and no other: no hook, no helper, no program, no pa
 });
 
 it('ends what says more than it may', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'pointsman-git-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const git = new Git({ folder: join(folder, 'git') });
+  const git = new Git({ folder: join(await temporaryFolder(), 'git') });
   const call = { args: ['version'], signal: new AbortController().signal };
   await expect(git.run({ ...call, maxBytes: 4 })).rejects.toThrow('git version said more than 4 bytes');
   expect((await git.run({ ...call, maxBytes: 1_000 })).code).toBe(0);
