@@ -4,7 +4,7 @@ import type { Logger } from '../log.js';
 import type { Slot } from '../manifest/project.js';
 import type { Journal } from '../record/port.js';
 import type { Router } from '../router/port.js';
-import { joinSignals } from '../signals.js';
+import { joinSignals, onAbort } from '../signals.js';
 
 /**
  * A count of connections has no event to wait for. It takes 0.1 ms on an idle machine and 10 ms among
@@ -83,10 +83,9 @@ export class Drains {
     const drain = this.#drains.get(project);
     if (drain === undefined) return;
     await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
+      const stopListening = onAbort(signal, () => reject(signal.reason as Error));
       void drain.done.then(() => {
-        signal.removeEventListener('abort', onAbort);
+        stopListening();
         resolve();
       });
     });

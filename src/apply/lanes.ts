@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { Settings } from '../settings/settings.js';
+import { joinSignals } from '../signals.js';
 
 export type Lane = 'builds' | 'deployments';
 
@@ -25,19 +26,17 @@ export class Lanes {
     signal.throwIfAborted();
     if (lane === null) return work();
     // The queue gives up on work that runs already, which would then go on behind everybody's back.
-    const waiting = new AbortController();
-    const leave = (): void => waiting.abort(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
+    const waiting = joinSignals(signal);
     try {
       return await this.#queues[lane].add(
         () => {
-          signal.removeEventListener('abort', leave);
+          waiting.release();
           return work();
         },
         { signal: waiting.signal },
       );
     } finally {
-      signal.removeEventListener('abort', leave);
+      waiting.release();
     }
   }
 }

@@ -3,6 +3,7 @@ import { PointsmanError, isAbort, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { planSites } from '../plan/plan-sites.js';
 import type { Router, Site } from '../router/port.js';
+import { onAbort } from '../signals.js';
 
 /** Changes within this window share one reload (SPEC section 3). */
 const windowMs = 1_000;
@@ -45,17 +46,16 @@ export class RouteBatcher {
     this.#schedule();
     return new Promise<RouteOutcome>((resolve, reject) => {
       const settle = (outcome: RouteOutcome | Error): void => {
-        signal.removeEventListener('abort', onAbort);
+        stopListening();
         if (outcome instanceof Error) reject(outcome);
         else resolve(outcome);
       };
-      const onAbort = (): void => {
+      wish.waiting.add(settle);
+      const stopListening = onAbort(signal, () => {
         wish.waiting.delete(settle);
         if (wish.waiting.size === 0) this.withdraw(project);
         reject(signal.reason as Error);
-      };
-      wish.waiting.add(settle);
-      signal.addEventListener('abort', onAbort, { once: true });
+      });
     });
   }
 

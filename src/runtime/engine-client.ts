@@ -6,6 +6,7 @@ import Docker from 'dockerode';
 import PQueue from 'p-queue';
 import type { Clock } from '../clock.js';
 import { PointsmanError } from '../errors.js';
+import { onAbort } from '../signals.js';
 import { engineTimeout, toEngineError } from './engine-errors.js';
 
 /** How long a call that is no stream may take: a create or start on a busy disk takes seconds, never this. */
@@ -171,10 +172,10 @@ export class EngineClient {
 function guard(stream: Readable, signal: AbortSignal): void {
   // Who reads the stream hears of the error as well; without a listener it would end the process.
   stream.on('error', () => undefined);
-  const abort = (): void => void stream.destroy(signal.reason as Error);
-  signal.addEventListener('abort', abort, { once: true });
-  stream.once('close', () => signal.removeEventListener('abort', abort));
-  if (signal.aborted) abort();
+  stream.once(
+    'close',
+    onAbort(signal, () => void stream.destroy(signal.reason as Error)),
+  );
 }
 
 /** Undefined values on purpose: they keep docker-modem from taking DOCKER_HOST instead. */

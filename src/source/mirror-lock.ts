@@ -2,7 +2,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PointsmanError } from '../errors.js';
-import { joinSignals } from '../signals.js';
+import { joinSignals, onAbort } from '../signals.js';
 
 /** As long as the longest thing done under it. */
 const longestWaitMs = 10 * 60_000;
@@ -87,12 +87,11 @@ async function untilReleased(path: string, signal: AbortSignal): Promise<void> {
   const refused = await new Promise<boolean>((resolve) => {
     const socket = connect({ path });
     const give = (value: boolean): void => {
-      signal.removeEventListener('abort', onAbort);
+      stopListening();
       socket.destroy();
       resolve(value);
     };
-    const onAbort = (): void => give(false);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, () => give(false));
     socket.resume();
     socket.once('error', () => give(true));
     socket.once('close', () => give(false));

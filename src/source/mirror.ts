@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type PQueue from 'p-queue';
 import { PointsmanError } from '../errors.js';
@@ -11,6 +11,9 @@ import { mirrorName, type RepositoryLocation } from './location.js';
 import { withMirrorLock } from './mirror-lock.js';
 import { collectMirror, commits, last, refNameHash } from './mirror-refs.js';
 import { Remote, type Listing, type ListingScope } from './remote.js';
+
+/** Less room than this is none: a failed write takes back what it wrote, some kilobytes as a rule. */
+const leastRoomBytes = 1024 ** 2;
 
 /**
  * One repository, mirrored into a bare repository of our own. Refs there are ours alone:
@@ -184,13 +187,7 @@ export class Mirror {
         if (!(error instanceof PointsmanError) || error.code !== 'SourceUnreachable') throw error;
         return error.message;
       });
-      if (failure !== null) {
-        throw new PointsmanError(
-          'SourceCorrupt',
-          `the mirror of ${this.location.display} is damaged and could not be fetched anew: ${failure}; check the repository, and space and permissions in ${dirname(this.path)}`,
-          { detail: { damage: why } },
-        );
-      }
+      if (failure !== null) throw await this.#neither(why, failure);
       if (existsSync(this.path)) await rename(this.path, old);
       await rename(fresh, this.path);
       this.#isDistrusted = false;
@@ -199,6 +196,17 @@ export class Mirror {
       await rm(fresh, { recursive: true, force: true });
       await rm(old, { recursive: true, force: true });
     }
+  }
+
+  /** Neither the mirror nor a new one will do. Git does not name a full disk in every message. */
+  async #neither(why: string, failure: string): Promise<PointsmanError> {
+    const folder = dirname(this.path);
+    const message = (await isDiskFull(folder))
+      ? `could not be written (${failure}): no space left on device; free space on the disk of ${folder}`
+      : `is damaged and could not be fetched anew: ${failure}; check the repository, and space and permissions in ${folder}`;
+    return new PointsmanError('SourceCorrupt', `the mirror of ${this.location.display} ${message}`, {
+      detail: { damage: why },
+    });
   }
 
   async #exclusively<T>(signal: AbortSignal, use: () => Promise<T>): Promise<T> {
@@ -216,4 +224,12 @@ async function attempt<T>(reader: () => Promise<T>): Promise<Attempt<T>> {
     if (error instanceof PointsmanError && error.code === 'SourceCorrupt') return { kind: 'damaged', error };
     throw error;
   }
+}
+
+/** Whether nothing can be written below `folder` for want of room or of files. False when it is not there. */
+async function isDiskFull(folder: string): Promise<boolean> {
+  const facts = await statfs(folder).catch(() => null);
+  if (facts === null) return false;
+  const { bavail, bsize, files, ffree } = facts;
+  return bavail * bsize < leastRoomBytes || (files > 0 && ffree === 0);
 }

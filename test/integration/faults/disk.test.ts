@@ -1,11 +1,15 @@
 /** The state directory's disk is full, at one write after the other, or takes no writes at all. */
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { withMend } from '../../../src/errors.js';
+import { MirrorStore } from '../../../src/source/mirror-store.js';
 import type { Application } from '../../support/application.js';
 import type { Controller } from '../../support/controller.js';
+import { commitFiles, makeRepository } from '../../support/git.js';
 import { createScenario, type Scenario } from '../../support/scenario.js';
 import { until } from '../../support/waiting.js';
 import { Invariants } from './invariants.js';
@@ -121,6 +125,30 @@ it('names it in first deployments too', async () => {
   await accountAlone('disk full in first deployments', hurt);
   await invariants.end(controller);
 }, 1_200_000);
+
+it('names it whatever git says of it, in each write of a mirror', async () => {
+  const { config } = scenario;
+  const mirrors = new MirrorStore({ stateDir: scenario.stateDir });
+  const { signal } = new AbortController();
+  const said: string[] = [];
+  await controller.stop();
+  for (let pages = 0; pages < 24; pages += 1) {
+    const repository = await makeRepository(join(config.path, '..', `mirrored-${pages}`));
+    const commit = await commitFiles(repository, { noise: randomBytes(40_000) });
+    await mirrors.git.prepare();
+    await fill(pages);
+    const mirror = mirrors.open(repository, null);
+    const outcome = mirror.read(commit, 'refs/heads/main', signal, () => Promise.resolve('read'));
+    said.push(await outcome.catch(withMend));
+    await rm(filler());
+    await rm(mirror.path, { recursive: true, force: true });
+  }
+  expect(said).toContain('read');
+  const failures = said.filter((text) => text !== 'read');
+  expect(failures.filter((text) => text.includes('config.lock'))).not.toEqual([]);
+  expect(failures.filter((text) => !/no space left on device.*free space on/.test(text))).toEqual([]);
+  await accountAlone('disk full in each write of a mirror', failures.length);
+});
 
 /** In a view of its own, in which the state directory takes no writes. */
 const readOnlyView = (folder: string): readonly string[] => [
