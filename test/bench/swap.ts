@@ -14,7 +14,7 @@ interface Scale {
   /** By Pointsman, and by each control. */
   readonly switches: number;
   readonly controlSwitches: number;
-  /** The switches come in so many rounds. Before each the same load runs without any, for so long. */
+  /** The switches come in so many rounds. Before each the same load runs without any: alone, and beside work, for so long each. */
   readonly rounds: number;
   readonly quietMs: number;
 }
@@ -30,10 +30,14 @@ const warmUpMs = 2_000;
 /** Under the load of the new version alone, before the next switch. */
 const betweenMs = 500;
 
+/** What any program on this machine costs its neighbours: it works so long in each second, and switches nothing. */
+const workMs = 50;
+
 /** The load during switches, and without. */
 interface Measured {
   readonly switchMs: readonly number[];
   readonly quiet: readonly number[];
+  readonly besideWork: readonly number[];
   readonly busy: readonly number[];
   readonly counts: LoadCounts;
   readonly reasons: Readonly<Record<string, number>>;
@@ -90,6 +94,7 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
   };
   const switchMs: number[] = [];
   const quiet: number[] = [];
+  const besideWork: number[] = [];
   const busy: number[] = [];
   try {
     tell({ kind: 'expect', version: 'v0' });
@@ -98,6 +103,8 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
       await take();
       await delay(scale.quietMs);
       quiet.push(...(await take()));
+      await work(scale.quietMs);
+      besideWork.push(...(await take()));
       while (switchMs.length < Math.round((switches * round) / scale.rounds)) {
         const version = versionOf(switchMs.length + 1);
         tell({ kind: 'expect', version: null });
@@ -112,10 +119,16 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
     await take('stop');
     const counts = all.map((each) => each.counts).reduce(added);
     const reasons = all.map((each) => each.reasons).reduce(addedReasons, {});
-    return { switchMs, quiet, busy, counts, reasons, ...(await seenBy(deployer)) };
+    return { switchMs, quiet, besideWork, busy, counts, reasons, ...(await seenBy(deployer)) };
   } finally {
     load.kill('SIGKILL');
   }
+}
+
+/** Keeps a core for `workMs` of each second. */
+async function work(forMs: number): Promise<void> {
+  for (const end = performance.now() + forMs; performance.now() < end; await delay(1_000 - workMs))
+    for (const until = performance.now() + workMs; performance.now() < until;);
 }
 
 /** Back and forth between two versions; each `newVersionEvery`th time one of them is replaced by a new one. */
@@ -191,10 +204,14 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
     for (const [reason, count] of Object.entries(run.reasons)) counts[`${name}, reason: ${reason}`] = count;
     samples[`${name}: switch (ms)`] = run.switchMs;
     samples[`${name}: request without switches (ms)`] = run.quiet;
+    samples[`${name}: request beside ${workMs} ms of work a second (ms)`] = run.besideWork;
     samples[`${name}: request during switches (ms)`] = run.busy;
-    for (const percent of [50, 99])
-      ratios[`${name}: p${percent} during switches ÷ without`] =
-        percentile(run.busy, percent) / percentile(run.quiet, percent);
+    for (const percent of [50, 99]) {
+      const quiet = percentile(run.quiet, percent);
+      ratios[`${name}: p${percent} during switches ÷ without`] = percentile(run.busy, percent) / quiet;
+      ratios[`${name}: p${percent} beside ${workMs} ms of work a second ÷ without`] =
+        percentile(run.besideWork, percent) / quiet;
+    }
   }
   // The old container outlives every short request there: what is lost is lost by the reload itself.
   const reloads = runs.find(([name]) => name === 'reload, stop after 10 s')?.[1];
