@@ -165,7 +165,7 @@ export class NginxRouter implements Router {
     });
     this.#watch = watch;
     await watch.start();
-    return () => watch.close();
+    return () => Promise.resolve(watch.close());
   }
 
   /** nginx's version, `1.22.1`. */
@@ -182,7 +182,7 @@ export class NginxRouter implements Router {
   }
 
   async close(): Promise<void> {
-    await this.#watch?.close();
+    this.#watch?.close();
     await this.#turn.catch(() => undefined);
   }
 

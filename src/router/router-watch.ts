@@ -1,21 +1,21 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
-import { watch } from 'chokidar';
-import type { FSWatcher } from 'chokidar';
 import type { Clock } from '../clock.js';
+import { FolderWatch } from './folder-watch.js';
 import type { Layout } from './layout.js';
 import { isProjectName } from './layout.js';
 import { splitAddress } from './verify.js';
 
 /** Before the next try to connect to an nginx that went away. */
 const reconnectMs = 250;
-/** The death of the master alone closes no connection: its workers serve on. Looking reads two files of /proc. */
+/** The death of the master alone closes no connection: its workers serve on. Looking reads two files of /proc and finds four folders. */
 const lookEveryMs = 1_000;
 
 /** Sees that nginx's files change under our feet, and that nginx goes away. */
 export class RouterWatch {
-  #files: FSWatcher | null = null;
+  readonly #folders: ReadonlySet<string>;
+  readonly #files: FolderWatch;
   #socket: Socket | null = null;
   #cancelReconnect: () => void = () => undefined;
   #cancelLook: () => void = () => undefined;
@@ -32,43 +32,36 @@ export class RouterWatch {
       /** The project whose files changed; null for everything else. */
       readonly onChange: (project: string | null) => void;
     },
-  ) {}
+  ) {
+    const { root, sites, switches, shared } = deps.layout;
+    this.#folders = new Set([root, sites, switches, dirname(shared)]);
+    this.#files = new FolderWatch(this.#folders, (path) => void this.#onFile(path));
+  }
 
   async start(): Promise<void> {
-    const { layout } = this.deps;
-    const ignored = (path: string): boolean =>
-      [layout.staged, layout.logs, layout.temporary].some(
-        (folder) => path === folder || path.startsWith(`${folder}/`),
-      ) || basename(path).startsWith('.');
-    const files = watch([layout.root, layout.shared], {
-      ignored,
-      ignoreInitial: true,
-      depth: 1,
-      persistent: true,
-    });
-    this.#files = files;
-    files.on('all', (_event, path) => void this.#onFile(path));
-    await new Promise<void>((resolve) => files.once('ready', resolve));
+    await this.#files.refresh();
     this.#hold();
     this.#lookLater();
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
     this.#cancelReconnect();
     this.#cancelLook();
     this.#socket?.destroy();
-    await this.#files?.close();
+    this.#files.close();
   }
 
   async #onFile(path: string): Promise<void> {
     const { layout, onChange, isForeign } = this.deps;
+    // What is being written has a name like that, and another one when it is whole.
+    if (basename(path).startsWith('.')) return;
     const folder = dirname(path);
     const project = basename(path).split('.')[0] ?? '';
     if ((folder === layout.sites || folder === layout.switches) && isProjectName(project)) onChange(project);
     else if (path === layout.main || path === layout.shared) {
       if (await isForeign(path).catch(() => true)) onChange(null);
-    } else if (path === layout.sites || path === layout.switches || path === layout.root) onChange(null);
+    } else if (this.#folders.has(path)) onChange(null);
   }
 
   #lookLater(): void {
@@ -77,6 +70,7 @@ export class RouterWatch {
 
   async #look(): Promise<void> {
     const there = await this.deps.hasMaster().catch(() => false);
+    await this.#files.refresh().catch(() => undefined);
     if (this.#closed) return;
     if (!there) this.deps.onChange(null);
     this.#lookLater();

@@ -1,0 +1,99 @@
+import { appendFile, chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { FolderWatch } from '../../src/router/folder-watch.js';
+import { until } from '../support/waiting.js';
+import { temporaryFolder } from '../cli/cli.js';
+
+let root: string;
+let inner: string;
+let told: string[];
+let watch: FolderWatch;
+
+beforeEach(async () => {
+  root = join(await temporaryFolder(), 'nginx');
+  inner = join(root, 'sites');
+  await mkdir(inner, { recursive: true });
+  told = [];
+  watch = new FolderWatch(new Set([root, inner]), (path) => told.push(path));
+  await watch.refresh();
+});
+
+afterEach(() => watch.close());
+
+/** Resolves when it was told of `path`, and begins anew. */
+async function toldOf(path: string): Promise<void> {
+  await until(async () => told.includes(path), 10_000);
+  told = [];
+}
+
+it('tells of each entry that is made, changed, moved and removed, by its path, and of nothing before', async () => {
+  expect(told).toEqual([]);
+  const [one, two] = [join(inner, 'one'), join(inner, 'two')];
+  await writeFile(one, '');
+  await toldOf(one);
+  await appendFile(one, 'more');
+  await toldOf(one);
+  await rename(one, two);
+  await until(async () => told.includes(one) && told.includes(two), 10_000);
+  await rm(two);
+  await toldOf(two);
+  await writeFile(join(root, 'nginx.conf'), '');
+  await toldOf(join(root, 'nginx.conf'));
+});
+
+it('tells of a folder that goes and comes again, and of what changes in it then', async () => {
+  await rm(inner, { recursive: true });
+  await toldOf(inner);
+  await mkdir(inner);
+  await toldOf(inner);
+  await watch.refresh();
+  await writeFile(join(inner, 'three'), '');
+  await toldOf(join(inner, 'three'));
+});
+
+it('sees one that is replaced at once, though it may get the number of the one before', async () => {
+  for (let time = 0; time < 20; time += 1) {
+    await rm(inner, { recursive: true });
+    await mkdir(inner);
+    await toldOf(inner);
+    await watch.refresh();
+    await writeFile(join(inner, 'entry'), '');
+    await toldOf(join(inner, 'entry'));
+  }
+});
+
+it('finds everything again that went at once, when it is asked to look', async () => {
+  await rename(root, `${root}-away`);
+  await toldOf(root);
+  await mkdir(inner, { recursive: true });
+  await watch.refresh();
+  await toldOf(inner);
+  await writeFile(join(inner, 'four'), '');
+  await toldOf(join(inner, 'four'));
+  // What was moved away is no longer followed.
+  await writeFile(join(`${root}-away`, 'sites', 'five'), '');
+  await writeFile(join(inner, 'six'), '');
+  await toldOf(join(inner, 'six'));
+  expect(told.filter((path) => path.endsWith('five'))).toEqual([]);
+});
+
+it('takes a folder whose mode is changed for the same', async () => {
+  await chmod(inner, 0o711);
+  await chmod(root, 0o711);
+  await writeFile(join(inner, 'last'), '');
+  await until(async () => told.includes(join(inner, 'last')), 10_000);
+  expect(new Set(told)).toEqual(new Set([join(inner, 'last')]));
+});
+
+it('waits for a folder that is not there yet', async () => {
+  const late = join(root, 'late', 'later');
+  const patient = new FolderWatch(new Set([late]), (path) => told.push(path));
+  await patient.refresh();
+  await mkdir(late, { recursive: true });
+  await patient.refresh();
+  await toldOf(late);
+  await writeFile(join(late, 'entry'), '');
+  await toldOf(join(late, 'entry'));
+  patient.close();
+});
