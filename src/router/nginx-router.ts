@@ -165,7 +165,7 @@ export class NginxRouter implements Router {
     });
     this.#watch = watch;
     await watch.start();
-    return () => Promise.resolve(watch.close());
+    return async () => watch.close();
   }
 
   /** nginx's version, `1.22.1`. */

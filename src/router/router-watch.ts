@@ -9,7 +9,7 @@ import { splitAddress } from './verify.js';
 
 /** Before the next try to connect to an nginx that went away. */
 const reconnectMs = 250;
-/** The death of the master alone closes no connection: its workers serve on. Looking reads two files of /proc and finds four folders. */
+/** The death of the master alone closes no connection: its workers serve on. Looking reads two files of /proc and asks for each watched folder. */
 const lookEveryMs = 1_000;
 
 /** Sees that nginx's files change under our feet, and that nginx goes away. */

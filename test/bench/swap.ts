@@ -127,8 +127,12 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
 
 /** Keeps a core for `workMs` of each second. */
 async function work(forMs: number): Promise<void> {
-  for (const end = performance.now() + forMs; performance.now() < end; await delay(1_000 - workMs))
-    for (const until = performance.now() + workMs; performance.now() < until;);
+  const end = performance.now() + forMs;
+  while (performance.now() < end) {
+    const until = performance.now() + workMs;
+    while (performance.now() < until);
+    await delay(1_000 - workMs);
+  }
 }
 
 /** Back and forth between two versions; each `newVersionEvery`th time one of them is replaced by a new one. */

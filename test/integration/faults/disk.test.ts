@@ -127,13 +127,12 @@ it('names it in first deployments too', async () => {
 }, 1_200_000);
 
 it('names it whatever git says of it, in each write of a mirror', async () => {
-  const { config } = scenario;
   const mirrors = new MirrorStore({ stateDir: scenario.stateDir });
   const { signal } = new AbortController();
   const said: string[] = [];
   await controller.stop();
   for (let pages = 0; pages < 24; pages += 1) {
-    const repository = await makeRepository(join(config.path, '..', `mirrored-${pages}`));
+    const repository = await makeRepository(join(scenario.folder, `mirrored-${pages}`));
     const commit = await commitFiles(repository, { noise: randomBytes(40_000) });
     await mirrors.git.prepare();
     await fill(pages);
