@@ -74,8 +74,8 @@ describe('Drains', () => {
   });
 
   it.each([
-    ['every 100 ms while a count takes no time', 0, 100],
-    ['every 500 ms and a bit where it takes 25 ms', 25, 19],
+    ['ever less often while a count takes no time', 0, 22],
+    ['every 500 ms and a bit where it takes 25 ms, then less often', 25, 13],
     ['every 2 s and a bit where it takes half a second, and no less often', 500, 4],
   ])('counts %s', async (_, takesMs, times) => {
     const count = { value: 1, takesMs, asked: 0 };
@@ -85,6 +85,17 @@ describe('Drains', () => {
     await clock.advance(9_970);
     expect(count.asked).toBe(times);
     await drains.close();
+  });
+
+  it.each([400, 3_000, 9_000])('is found to be over at most a fifth later than after %i ms', async (ms) => {
+    const count = { value: 1 };
+    const { clock, drained, drains, openBarrier } = world(count);
+    openBarrier();
+    drains.start(request);
+    await clock.advance(ms);
+    count.value = 0;
+    await clock.advance(Math.max(100, ms / 5));
+    expect(drained).toEqual(['shop']);
   });
 
   it('ends after drainMs whatever is in flight', async () => {
