@@ -7,6 +7,7 @@ import { PointsmanError } from '../errors.js';
 import type { GitCredential } from '../settings/settings.js';
 import type { Git, GitResult, GitStream } from './git.js';
 import { lastLine } from './git-errors.js';
+import { writeLooseRef } from './loose-objects.js';
 import { mirrorName, type RepositoryLocation } from './location.js';
 import { withMirrorLock } from './mirror-lock.js';
 import { collectMirror, commits, last, refNameHash } from './mirror-refs.js';
@@ -113,8 +114,9 @@ export class Mirror {
 
   /** Remembers, beyond a restart, that the ref called `name` meant `commit`. */
   async record(name: string, commit: string, signal: AbortSignal): Promise<void> {
-    const put = (): Promise<GitResult> =>
-      this.run(['update-ref', `${last}/${refNameHash(name)}`, commit], signal);
+    const ref = `${last}/${refNameHash(name)}`;
+    if (await writeLooseRef(this.path, ref, commit)) return;
+    const put = (): Promise<GitResult> => this.run(['update-ref', ref, commit], signal);
     // The commit was read a moment ago: git itself refuses one that is not here.
     if (existsSync(this.path) && (await put()).code === 0) return;
     await this.read(commit, null, signal, async () => {

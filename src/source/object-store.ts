@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import git from 'isomorphic-git';
 import { messageOf } from '../errors.js';
+import { looseBlobSize } from './loose-objects.js';
 import type { Mirror } from './mirror.js';
 
 export interface TreeEntry {
@@ -77,9 +78,14 @@ export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
       }
     },
     async sizes(oids) {
-      if (oids.length === 0) return new Map();
-      const result = await mirror.run(['cat-file', '--batch-check'], signal, `${oids.join('\n')}\n`);
       const sizes = new Map<string, number>();
+      for (const oid of oids.length > fewBlobs ? [] : oids) {
+        const size = await looseBlobSize(mirror.path, oid);
+        if (size !== null) sizes.set(oid, size);
+      }
+      const others = oids.filter((oid) => !sizes.has(oid));
+      if (others.length === 0) return sizes;
+      const result = await mirror.run(['cat-file', '--batch-check'], signal, `${others.join('\n')}\n`);
       for (const line of result.stdout.toString('latin1').split('\n')) {
         const [, oid, size] = /^([0-9a-f]{40}) blob (\d+)$/.exec(line) ?? [];
         if (oid !== undefined && size !== undefined) sizes.set(oid, Number(size));

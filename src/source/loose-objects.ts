@@ -1,0 +1,53 @@
+/**
+ * What a small fetch brought stands in files of its own, one for each object, until git packs it: such a
+ * one can be asked about without a process, in 0.3 ms for 6 ms. Null or false: git has to be asked.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { constants, inflateSync } from 'node:zlib';
+import { readBounded } from '../files.js';
+
+/** Of an object's file; deflated, the header is far shorter. */
+const headBytes = 512;
+
+/** Bytes of the blob, from the header of its file. */
+export async function looseBlobSize(gitdir: string, oid: string): Promise<number | null> {
+  try {
+    const head = await readBounded(fileOf(gitdir, oid), headBytes, { followLinks: false });
+    // The input is cut: without this flush that would be an error.
+    const text = inflateSync(head, { finishFlush: constants.Z_SYNC_FLUSH }).toString('latin1', 0, 32);
+    const size = /^blob (\d+)\0/.exec(text)?.[1];
+    return size === undefined ? null : Number(size);
+  } catch {
+    return null;
+  }
+}
+
+/** Points `ref` to `commit` as git itself does: written to `<ref>.lock`, which nobody else has then, and renamed. */
+export async function writeLooseRef(gitdir: string, ref: string, commit: string): Promise<boolean> {
+  if (existsSync(join(gitdir, 'reftable')) || !existsSync(fileOf(gitdir, commit))) return false;
+  const path = join(gitdir, ref);
+  const lock = `${path}.lock`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const handle = await open(lock, 'wx', 0o600);
+    try {
+      await handle.writeFile(`${commit}\n`);
+      await handle.sync();
+      await rename(lock, path);
+      return true;
+    } catch (error) {
+      await unlink(lock).catch(() => undefined);
+      throw error;
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return false;
+  }
+}
+
+function fileOf(gitdir: string, oid: string): string {
+  return join(gitdir, 'objects', oid.slice(0, 2), oid.slice(2));
+}

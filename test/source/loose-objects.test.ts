@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { looseBlobSize, writeLooseRef } from '../../src/source/loose-objects.js';
+import { commitFiles, git, makeRepository } from '../support/git.js';
+
+const ref = 'refs/pointsman/last/0123';
+
+let folder: string;
+let gitdir: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pointsman loose '));
+  gitdir = await makeRepository(join(folder, 'a'), { bare: true });
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+it.each([
+  ['nothing', ''],
+  ['one byte', 'a'],
+  ['what cannot be compressed', randomBytes(30_000).toString('base64')],
+  ['what can be compressed to nearly nothing', 'a'.repeat(3_000_000)],
+])('tells how long a blob is: %s', async (_, text) => {
+  await commitFiles(gitdir, { file: text });
+  const oid = await git(gitdir, 'rev-parse', 'main:file');
+  expect(await looseBlobSize(gitdir, oid)).toBe(text.length);
+});
+
+it('leaves to git what is no blob in a file of its own, or a broken one', async () => {
+  const commit = await commitFiles(gitdir, { file: 'text' });
+  const oid = await git(gitdir, 'rev-parse', 'main:file');
+  expect(await looseBlobSize(gitdir, commit)).toBeNull();
+  expect(await looseBlobSize(gitdir, '0'.repeat(40))).toBeNull();
+  const file = join(gitdir, 'objects', oid.slice(0, 2), oid.slice(2));
+  await git(gitdir, 'repack', '--quiet', '-a');
+  for (const bytes of [2, 0]) {
+    await truncate(file, bytes);
+    expect(await looseBlobSize(gitdir, oid)).toBeNull();
+  }
+  await writeFile(file, 'blob 4\0text');
+  expect(await looseBlobSize(gitdir, oid)).toBeNull();
+  await rm(file);
+  expect(await looseBlobSize(gitdir, oid)).toBeNull();
+});
+
+it('writes a ref that git reads, over one that is packed too', async () => {
+  const first = await commitFiles(gitdir, { file: '1' });
+  expect(await writeLooseRef(gitdir, ref, first)).toBe(true);
+  await git(gitdir, 'pack-refs', '--all', '--prune');
+  const second = await commitFiles(gitdir, { file: '2' });
+  expect(await git(gitdir, 'rev-parse', ref)).toBe(first);
+  expect(await writeLooseRef(gitdir, ref, second)).toBe(true);
+  expect(await git(gitdir, 'rev-parse', ref)).toBe(second);
+  expect(existsSync(join(gitdir, `${ref}.lock`))).toBe(false);
+});
+
+it('leaves to git a ref that somebody else is writing', async () => {
+  const commit = await commitFiles(gitdir, { file: '1' });
+  await mkdir(join(gitdir, 'refs/pointsman/last'), { recursive: true });
+  await writeFile(join(gitdir, `${ref}.lock`), '');
+  expect(await writeLooseRef(gitdir, ref, commit)).toBe(false);
+  expect(existsSync(join(gitdir, `${ref}.lock`))).toBe(true);
+  expect(existsSync(join(gitdir, ref))).toBe(false);
+});
+
+it('leaves to git a commit that has no file, and refs that have none', async () => {
+  const commit = await commitFiles(gitdir, { file: '1' });
+  expect(await writeLooseRef(gitdir, ref, '1'.repeat(40))).toBe(false);
+  expect(await writeLooseRef(join(folder, 'none'), ref, commit)).toBe(false);
+  await mkdir(join(gitdir, 'reftable'));
+  expect(await writeLooseRef(gitdir, ref, commit)).toBe(false);
+  expect(existsSync(join(folder, 'none'))).toBe(false);
+  expect(existsSync(join(gitdir, ref))).toBe(false);
+});
