@@ -133,7 +133,9 @@ export class DesiredProjects {
     if (desired === null || desired === this.#state) return { newCommit: null, projects: [] };
     const before = this.#state;
     this.#state = desired;
-    this.#removalsKnown = false;
+    // Where nobody was gone, nobody is as long as no name is given up: a look at all that is there can be spared.
+    const isNobodyGone = this.#removalsKnown && this.#removals.gone.length === 0;
+    this.#removalsKnown = isNobodyGone && before !== null && keepsNames(before, desired);
     this.#claims = claimsOf(desired);
     if (before?.commit === desired.commit)
       return { newCommit: null, projects: changedProjects(before, desired) };
@@ -268,6 +270,13 @@ function claimsOf(desired: DesiredState): ReadonlyMap<string, string> {
     [...desired.projects.values()].flatMap(({ project }) =>
       project.route.domains.map((domain) => [domain, project.name] as const),
     ),
+  );
+}
+
+/** Whether every project that was declared still is. */
+function keepsNames(before: DesiredState, after: DesiredState): boolean {
+  return [...before.projects.keys(), ...before.invalid.keys()].every(
+    (name) => after.projects.has(name) || after.invalid.has(name),
   );
 }
 

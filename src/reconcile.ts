@@ -21,6 +21,8 @@ export interface ReconcileDeps extends ApplyDeps {
   sitePending(project: string): boolean;
   /** How often this container, the live one, exited lately. */
   recentExits(project: string, container: string | null): number;
+  /** A round begins: what was asked for until now is seen by its look. */
+  looking(): void;
   /** What is there now. */
   observe(project: string): Promise<Observed>;
 }
@@ -48,6 +50,7 @@ export async function reconcile(
   for (let round = 1; ; round += 1) {
     stopping.throwIfAborted();
     attempt.changed = false;
+    deps.looking();
     const view = await lookAndPlan(project, deps, stopping);
     listener.view(project, view);
     if (view.plan.steps.length === 0 || round > mostRounds) return view;

@@ -100,7 +100,7 @@ function probing(path: string, exitCode: number | null, signal: AbortSignal): Pr
     clock: systemClock,
     prober: networkProber,
     runtime: {
-      containers: () => Promise.resolve([container('blue', 'r1')]),
+      container: () => Promise.resolve(container('blue', 'r1')),
       waitForExit: () => (exitCode === null ? never : Promise.resolve(exitCode)),
     },
   } as unknown as PassContext;

@@ -24,11 +24,11 @@ export function imagesToCollect(input: CollectInput): readonly string[] {
 /** Removes what `imagesToCollect` names and says so in the journal. */
 export async function collectImages(
   project: string,
-  wantedTags: ReadonlySet<string>,
+  { containers, wantedTags }: Pick<CollectInput, 'containers' | 'wantedTags'>,
   deps: Pick<ApplyDeps, 'runtime' | 'journal' | 'log' | 'settings'>,
 ): Promise<void> {
   const { runtime, journal, log, settings } = deps;
-  const [images, containers] = await Promise.all([runtime.images(project), runtime.containers(project)]);
+  const images = await runtime.images(project);
   const tags = imagesToCollect({ images, containers, wantedTags, keep: settings.images.keep });
   const removed: string[] = [];
   for (const tag of tags) if (await runtime.removeImage(tag)) removed.push(tag);

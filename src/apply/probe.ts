@@ -48,8 +48,10 @@ export async function probeCandidate(
 }
 
 export async function containerOf(context: PassContext, state: DeployState): Promise<ContainerFacts> {
-  const containers = await context.runtime.containers(context.project);
-  return candidateOf(containers.find(({ id }) => id === state.container) ?? null, state);
+  return candidateOf(
+    state.container === null ? null : await context.runtime.container(state.container),
+    state,
+  );
 }
 
 /** `found` when it is the container that the deployment started. @throws PointsmanError ContainerExited */
@@ -93,7 +95,7 @@ export async function whileRunning(
   const either = joinSignals(signal, ended.signal);
   const exit = watchExit(context, container, either.signal);
   const probed = probing(either.signal).catch(async (error: unknown) => {
-    const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
+    const facts = await context.runtime.container(container);
     if (!either.signal.aborted && facts?.state === 'exited') await exit;
     throw error;
   });
@@ -109,7 +111,7 @@ export async function whileRunning(
 /** Never resolves; rejects with ContainerExited when the container stops. */
 async function watchExit(context: PassContext, container: string, signal: AbortSignal): Promise<never> {
   const exitCode = await context.runtime.waitForExit(container, signal);
-  const facts = (await context.runtime.containers(context.project)).find(({ id }) => id === container);
+  const facts = await context.runtime.container(container);
   const memory = facts?.outOfMemory === true ? ', out of memory: raise run.memory' : '';
   throw new PointsmanError('ContainerExited', `the container exited with ${exitCode}${memory}`);
 }

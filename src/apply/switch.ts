@@ -13,7 +13,7 @@ import type { Identity, Observed } from '../observe/observed.js';
 import { observeProject } from '../observe/observe-project.js';
 import { firstSite, sameSite } from '../plan/plan-keeping.js';
 import type { JournalEntry, SwitchCause } from '../record/port.js';
-import type { SwitchRecord } from '../router/port.js';
+import type { Site, SwitchRecord } from '../router/port.js';
 import type { ContainerFacts } from '../runtime/port.js';
 import type { Attempt, PassContext } from './context.js';
 import type { DeployState } from './deploy.js';
@@ -36,7 +36,7 @@ export async function switchTraffic(
   const { context, step } = deployment;
   let observed = await observeBeforeSwitch(context);
   const container = candidateOf(observed.containers[step.slot], state);
-  if (await routeToSlot(context, step.slot, container, attempt.signal)) {
+  if (await routeToSlot(context, observed.route.site, step.slot, container, attempt.signal)) {
     const again = await context.prober.probe(
       probeTargetOf(container, step.target.project.health),
       attempt.signal,
@@ -147,7 +147,8 @@ async function goBack(
   await untilHealthy(context, container.id, target, target.health.withinMs, context.stopping, (step) =>
     context.report({ phase: 'probing', step }),
   );
-  await routeToSlot(context, slot, container, context.stopping);
+  const { site } = await context.router.observe(context.project);
+  await routeToSlot(context, site, slot, container, context.stopping);
   const observed = await observeBeforeSwitch(context);
   context.report({ phase: 'switching' });
   await moveTraffic(context, observed, container, {
@@ -171,11 +172,11 @@ async function observeBeforeSwitch(context: PassContext): Promise<Observed> {
 /** Puts the slot's address into the site when it is another than the site knows. Resolves to whether that took a reload. */
 async function routeToSlot(
   context: PassContext,
+  site: Site | null,
   slot: Slot,
   container: ContainerFacts,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { site } = await context.router.observe(context.project);
   const spec = parseSpec(container.labels.spec);
   if (site === null || spec === null || container.address === null) return false;
   const wanted = {

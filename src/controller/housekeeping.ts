@@ -46,7 +46,7 @@ export class Housekeeping {
     const { live } = input.observed;
     const deployment = live?.record?.deployment ?? live?.identity?.deployment;
     if (deployment === undefined || this.#collected.get(input.project) === deployment) return;
-    await this.#collectProject(input.project, wantedTags(input));
+    await this.#collectProject(input);
     this.#collected.set(input.project, deployment);
   }
 
@@ -80,9 +80,12 @@ export class Housekeeping {
     }
   }
 
-  async #collectProject(project: string, tags: ReadonlySet<string>): Promise<void> {
+  async #collectProject(input: PlanInput): Promise<void> {
+    const { project, observed } = input;
+    const { blue, green } = observed.containers;
+    const containers = [blue, green, observed.release].filter((container) => container !== null);
     try {
-      await collectImages(project, tags, this.deps);
+      await collectImages(project, { containers, wantedTags: wantedTags(input) }, this.deps);
     } catch (error) {
       this.deps.log.warn({ project, error: messageOf(error) }, 'images could not be collected');
     }

@@ -46,7 +46,7 @@ export interface PassesDeps {
 export class Passes {
   readonly #queue: WorkQueue;
   readonly #timers: Timers;
-  readonly #reconcileDeps: ReconcileDeps;
+  readonly #reconcileDeps: Omit<ReconcileDeps, 'looking'>;
   readonly #attempts = new Map<string, AttemptSlot>();
   /** How often passes failed in a row outside of a deployment. */
   readonly #faults = new Map<string, number>();
@@ -64,7 +64,7 @@ export class Passes {
     });
     this.#exits = new CrashCounter(clock);
     this.#timers = new Timers(clock, (project) => this.trigger(project));
-    this.#queue = new WorkQueue((project) => this.#pass(project), log);
+    this.#queue = new WorkQueue((project, looking) => this.#pass(project, looking), log);
     this.#reconcileDeps = {
       ...apply,
       resolve: (project) => this.#resolutions.resolve(project),
@@ -139,12 +139,13 @@ export class Passes {
     }
   }
 
-  async #pass(project: string): Promise<void> {
+  async #pass(project: string, looking: () => void): Promise<void> {
     const { status, log, stopping } = this.deps;
     const attempt = this.#attempts.get(project) ?? { current: null, changed: false };
     this.#attempts.set(project, attempt);
     try {
-      await this.#ended(project, await reconcile(project, this.#reconcileDeps, attempt, status, stopping));
+      const deps = { ...this.#reconcileDeps, looking };
+      await this.#ended(project, await reconcile(project, deps, attempt, status, stopping));
     } catch (error) {
       if (stopping.aborted || isAbort(error, stopping)) return;
       const code: ErrorCode | 'Unexpected' = error instanceof PointsmanError ? error.code : 'Unexpected';

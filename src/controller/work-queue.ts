@@ -8,8 +8,8 @@ interface Item {
 }
 
 /**
- * Work keyed by project: never two passes of one project at once, any number of requests during a pass
- * make one more pass, and different projects do not wait for each other.
+ * Work keyed by project: never two passes of one project at once, any number of requests since a pass
+ * looked make one more pass, and different projects do not wait for each other.
  */
 export class WorkQueue {
   readonly #items = new Map<string, Item>();
@@ -17,7 +17,8 @@ export class WorkQueue {
   #closed = false;
 
   constructor(
-    private readonly work: (key: string) => Promise<void>,
+    /** Calls `looking` before each look at what is there: whatever was asked for until then, that look answers. */
+    private readonly work: (key: string, looking: () => void) => Promise<void>,
     private readonly log: Logger,
   ) {}
 
@@ -56,7 +57,7 @@ export class WorkQueue {
     do {
       item.again = false;
       try {
-        await this.work(key);
+        await this.work(key, () => (item.again = false));
       } catch (error) {
         if (!isAbort(error))
           this.log.error({ project: key, error: messageOf(error) }, 'pass ended unexpectedly');

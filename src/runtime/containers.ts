@@ -11,6 +11,8 @@ import type { ContainerFacts, ContainerSpec, NameHolder } from './port.js';
 
 /** Of a container whose removal somebody else has begun. */
 const removalLimitMs = 30_000;
+/** Ids of containers that are known to be ours, 64 bytes each. */
+const mostKnown = 50_000;
 /** Beside the stop timeout: the engine kills, unmounts, and answers. */
 const stopMarginMs = 30_000;
 
@@ -26,6 +28,8 @@ export interface ContainersDeps {
 export class Containers {
   /** Complained about already; one line for each is enough. */
   readonly #malformed = new Set<string>();
+  /** Ids seen with our labels: an id keeps its labels as long as it lives, and is never given again. */
+  readonly #known = new Set<string>();
 
   constructor(readonly deps: ContainersDeps) {}
 
@@ -35,6 +39,11 @@ export class Containers {
       return inspected === null ? null : this.#facts(inspected);
     });
     return all.filter((facts) => facts !== null);
+  }
+
+  async find(id: string): Promise<ContainerFacts | null> {
+    const inspected = await this.#inspect(id);
+    return inspected === null || !this.#isOurs(inspected) ? null : this.#facts(inspected);
   }
 
   /** Of every container that carries all labels of ours, without a look at each. */
@@ -78,7 +87,7 @@ export class Containers {
   }
 
   async start(id: string): Promise<void> {
-    await this.#requireOurs(id, 'started');
+    await this.#requireOurs(id);
     try {
       await this.deps.client.call(`start the container ${short(id)}`, (docker) =>
         docker.getContainer(id).start(),
@@ -92,7 +101,7 @@ export class Containers {
   }
 
   async stop(id: string, timeoutMs: number): Promise<void> {
-    if ((await this.#ours(id)) === null) return;
+    await this.#requireOurs(id);
     const seconds = Math.ceil(timeoutMs / 1000);
     try {
       await this.deps.client.longCall(
@@ -106,7 +115,7 @@ export class Containers {
   }
 
   async remove(id: string): Promise<void> {
-    if ((await this.#ours(id)) === null) return;
+    await this.#requireOurs(id);
     try {
       // `v` removes the anonymous volumes that the image declares; named ones stay.
       await this.deps.client.longCall(
@@ -122,24 +131,19 @@ export class Containers {
   }
 
   async setRestartPolicy(id: string, policy: 'no' | 'unless-stopped'): Promise<void> {
-    await this.#requireOurs(id, 'changed');
-    await this.deps.client.call(`change the restart policy of container ${short(id)}`, (docker) =>
-      docker.getContainer(id).update({ RestartPolicy: { Name: policy } }),
-    );
+    await this.#requireOurs(id);
+    try {
+      await this.deps.client.call(`change the restart policy of container ${short(id)}`, (docker) =>
+        docker.getContainer(id).update({ RestartPolicy: { Name: policy } }),
+      );
+    } catch (error) {
+      if (isRefusal(error, 404)) throw gone(id, 'cannot be changed', error);
+      throw error;
+    }
   }
 
   async waitForExit(id: string, signal: AbortSignal): Promise<number> {
     const { client } = this.deps;
-    const found = await this.#inspect(id);
-    if (found === null)
-      throw new PointsmanError('StartFailed', `container ${short(id)} is gone; nothing to wait for`);
-    // The engine calls this one stopped, with exit code 0: a release that never ran would count as done.
-    if (found.State.Status === 'created') {
-      throw new PointsmanError(
-        'StartFailed',
-        `container ${short(id)} was never started; nothing to wait for`,
-      );
-    }
     const what = `wait for container ${short(id)}`;
     try {
       const path = `/containers/${encodeURIComponent(id)}/wait`;
@@ -160,13 +164,13 @@ export class Containers {
             'StartFailed',
             `container ${short(id)} cannot be awaited: ${fault.Message}`,
           );
-        if (StatusCode !== undefined) return StatusCode;
+        if (StatusCode === undefined) continue;
+        await this.#requireStarted(id);
+        return StatusCode;
       }
     } catch (error) {
       if (!isRefusal(error, 404)) throw error;
-      throw new PointsmanError('StartFailed', `container ${short(id)} is gone; nothing to wait for`, {
-        cause: error,
-      });
+      throw gone(id, 'cannot be awaited', error);
     }
     throw client.toError(what, new Error('its answer ended before the container did'));
   }
@@ -177,7 +181,7 @@ export class Containers {
       `${instanceLabel}=${instance}`,
       ...(project === undefined ? [] : [`${projectLabel}=${project}`]),
     ];
-    return client.call('list the containers', (docker) =>
+    return client.read('list the containers', (docker) =>
       docker.listContainers({ all: true, filters: { label } }),
     );
   }
@@ -215,31 +219,45 @@ export class Containers {
     };
   }
 
+  /** The engine calls a container that was made only stopped, with exit code 0: a release that never ran would count as done. */
+  async #requireStarted(id: string): Promise<void> {
+    const found = await this.#inspect(id);
+    if (found?.State.Status !== 'created') return;
+    throw new PointsmanError('StartFailed', `container ${short(id)} was never started; nothing to wait for`);
+  }
+
   async #inspect(id: string): Promise<Docker.ContainerInspectInfo | null> {
     try {
-      return await this.deps.client.call(`inspect the container ${short(id)}`, (docker) =>
+      const found = await this.deps.client.read(`inspect the container ${short(id)}`, (docker) =>
         docker.getContainer(id).inspect(),
       );
+      if (this.#isOurs(found)) this.#remember(found.Id);
+      return found;
     } catch (error) {
       if (isRefusal(error, 404)) return null;
       throw error;
     }
   }
 
-  /** Null when it is gone. @throws NameTaken when it is a stranger's */
-  async #ours(id: string): Promise<Docker.ContainerInspectInfo | null> {
+  #isOurs({ Config }: Docker.ContainerInspectInfo): boolean {
+    return isOurContainer(Config.Labels, this.deps.instance);
+  }
+
+  #remember(id: string): void {
+    if (this.#known.size >= mostKnown) this.#known.clear();
+    this.#known.add(id);
+  }
+
+  /** One that is gone is nobody's: the call that follows hears so. @throws NameTaken when it is a stranger's */
+  async #requireOurs(id: string): Promise<void> {
+    if (this.#known.has(id)) return;
     const found = await this.#inspect(id);
-    if (found === null || isOurContainer(found.Config.Labels, this.deps.instance)) return found;
+    if (found === null || this.#isOurs(found)) return;
     throw new PointsmanError(
       'NameTaken',
       `container ${short(found.Id)} (${found.Name.slice(1)}) was not made by instance ${this.deps.instance} and is left alone`,
       { detail: { container: found.Id } },
     );
-  }
-
-  async #requireOurs(id: string, verb: string): Promise<void> {
-    if ((await this.#ours(id)) !== null) return;
-    throw new PointsmanError('StartFailed', `container ${short(id)} is gone and cannot be ${verb}`);
   }
 
   async #removedByAnother(id: string): Promise<void> {
@@ -265,6 +283,10 @@ function nameTaken(
     ? `the container name ${name} is still held by container ${id} of this instance; remove it first`
     : `the container name ${name} is held by container ${id}, which instance ${instance} did not make; free it (docker rename ${id} NAME, or docker rm -f ${id}) or rename the project`;
   return new PointsmanError('NameTaken', message, { detail: { container: holder.id } });
+}
+
+function gone(id: string, why: string, cause: unknown): PointsmanError {
+  return new PointsmanError('StartFailed', `container ${short(id)} is gone and ${why}`, { cause });
 }
 
 /** Milliseconds since the epoch; null for the engine's zero time. */

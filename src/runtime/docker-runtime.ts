@@ -52,7 +52,7 @@ export class DockerRuntime implements ContainerRuntime {
   }
 
   async engine(): Promise<EngineFacts> {
-    const info = (await this.#client.call('describe itself', (docker) => docker.info())) as EngineInfo;
+    const info = (await this.#client.read('describe itself', (docker) => docker.info())) as EngineInfo;
     // The engine runs its init binary to learn its version; this is its word for "could not".
     this.#hasInit = info.InitCommit?.ID !== 'N/A';
     return {
@@ -65,6 +65,10 @@ export class DockerRuntime implements ContainerRuntime {
 
   containers(project?: string): Promise<readonly ContainerFacts[]> {
     return this.#containers.list(project);
+  }
+
+  container(id: string): Promise<ContainerFacts | null> {
+    return this.#containers.find(id);
   }
 
   nameHolder(name: string): Promise<NameHolder | null> {

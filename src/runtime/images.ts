@@ -27,7 +27,7 @@ export class Images {
   async list(project?: string): Promise<readonly ImageFacts[]> {
     const { client } = this.deps;
     const filters = { reference: [project === undefined ? 'pointsman/*' : imageRepository(project)] };
-    const found = await client.call('list the images', (docker) => docker.listImages({ filters }));
+    const found = await client.read('list the images', (docker) => docker.listImages({ filters }));
     if (found.length === 0) return [];
     const foreign = await this.#foreignProjects();
     const inspected = await client.each(found, ({ Id }) => this.#inspect(Id));
@@ -140,7 +140,7 @@ export class Images {
   /** Projects of other instances on this engine. */
   async #foreignProjects(): Promise<ReadonlySet<string>> {
     const filters = { label: [projectLabel] };
-    const networks = await this.deps.client.call('list the networks', (docker) =>
+    const networks = await this.deps.client.read('list the networks', (docker) =>
       docker.listNetworks({ filters }),
     );
     const foreign = networks.filter((network) => network.Labels?.[instanceLabel] !== this.deps.instance);
@@ -150,7 +150,7 @@ export class Images {
   async #inspect(reference: string): Promise<Docker.ImageInspectInfo | null> {
     if (!isReference(reference)) return null;
     try {
-      return await this.deps.client.call(`inspect the image ${reference}`, (docker) =>
+      return await this.deps.client.read(`inspect the image ${reference}`, (docker) =>
         docker.getImage(reference).inspect(),
       );
     } catch (error) {

@@ -32,7 +32,7 @@ export class Networks {
 
   async list(): Promise<readonly NetworkFacts[]> {
     const filters = { label: [`${instanceLabel}=${this.deps.instance}`] };
-    const found = await this.deps.client.call('list the networks', (docker) =>
+    const found = await this.deps.client.read('list the networks', (docker) =>
       docker.listNetworks({ filters }),
     );
     return found.map(factsOf).filter((facts) => facts !== null);
@@ -112,7 +112,7 @@ export class Networks {
 
   /** All that the pool's addresses could already mean on this machine. */
   async #taken(pool: Block): Promise<Block[]> {
-    const all = await this.deps.client.call('list the networks', (docker) => docker.listNetworks());
+    const all = await this.deps.client.read('list the networks', (docker) => docker.listNetworks());
     const engine = all.flatMap((network) =>
       (network.IPAM?.Config ?? []).map((config) => parseBlock(config.Subnet ?? '')),
     );
@@ -131,7 +131,7 @@ export class Networks {
     const name = networkName(project);
     // The filter matches parts of names.
     const filters = { name: [name] };
-    const found = await this.deps.client.call('list the networks', (docker) =>
+    const found = await this.deps.client.read('list the networks', (docker) =>
       docker.listNetworks({ filters }),
     );
     const named = found.filter((network) => network.Name === name);

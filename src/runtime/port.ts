@@ -122,6 +122,8 @@ export interface ContainerRuntime {
   engine(): Promise<EngineFacts>;
   /** Containers of this instance, of one project or of all. Inspected, so that every fact is there. */
   containers(project?: string): Promise<readonly ContainerFacts[]>;
+  /** The container of this instance with this id; null when there is none. */
+  container(id: string): Promise<ContainerFacts | null>;
   /** Who holds this container name: ours or a stranger; null when it is free. */
   nameHolder(name: string): Promise<NameHolder | null>;
   /** Null when there is none. */

@@ -19,7 +19,7 @@ async function probesOf(intervalMs: number | null): Promise<readonly number[]> {
       stopping,
       observed: { containers: {} },
       runtime: {
-        containers: () => Promise.resolve([blue]),
+        container: () => Promise.resolve(blue),
         waitForExit: () => new Promise<number>(() => undefined),
       },
       prober: {

@@ -44,6 +44,7 @@ it('stays open when a first switch cannot be taken back: the next pass goes on w
     settings: { retries: { attempts: 3 } },
     runtime: {
       containers: () => Promise.resolve([live]),
+      container: () => Promise.resolve(live),
       network: () => Promise.resolve(network),
       nameHolder: () => Promise.resolve(null),
       waitForExit: () => new Promise<number>(() => undefined),

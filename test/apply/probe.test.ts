@@ -21,8 +21,7 @@ async function probesOf(
     project: 'shop',
     clock,
     runtime: {
-      containers: () =>
-        Promise.resolve([container('blue', 'r1', exitCode === null ? {} : { state: 'exited' })]),
+      container: () => Promise.resolve(container('blue', 'r1', exitCode === null ? {} : { state: 'exited' })),
       waitForExit: () =>
         new Promise<number>((resolve) => {
           if (exitCode !== null) clock.timer(health.withinMs ?? 0, () => resolve(exitCode));

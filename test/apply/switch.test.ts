@@ -18,6 +18,7 @@ async function routed(there: ContainerFacts | null, known: string | null): Promi
       stopping: new AbortController().signal,
       runtime: {
         containers: () => Promise.resolve(there === null ? [] : [there]),
+        container: () => Promise.resolve(there),
         waitForExit: () => new Promise<number>(() => undefined),
         setRestartPolicy: (id: string, policy: string) =>
           Promise.resolve(void done.push(`restart policy ${policy} of ${id}`)),

@@ -32,6 +32,31 @@ describe('WorkQueue', () => {
     expect(queue.size).toBe(0);
   });
 
+  it('makes no more pass of requests that a look in it came after', async () => {
+    let look = (): void => undefined;
+    let end = (): void => undefined;
+    let passes = 0;
+    const queue = new WorkQueue((_key, looking) => {
+      passes += 1;
+      look = looking;
+      return new Promise((resolve) => (end = resolve));
+    }, silentLogger);
+    queue.trigger('shop');
+    queue.trigger('shop');
+    look();
+    end();
+    await queue.idle();
+    expect(passes).toBe(1);
+    queue.trigger('shop');
+    look();
+    queue.trigger('shop');
+    end();
+    await settle();
+    expect(passes).toBe(3);
+    end();
+    await queue.idle();
+  });
+
   it('lets projects not wait for each other', async () => {
     const { began, end, queue } = controlled();
     queue.trigger('slow');

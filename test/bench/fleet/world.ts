@@ -108,6 +108,7 @@ export class FleetWorld {
       this.onLook(project);
       return [...(this.#held(project)?.containers.values() ?? [])];
     },
+    container: async (id) => this.#held(this.#byId.get(id) ?? '')?.containers.get(id) ?? null,
     nameHolder: async () => null,
     network: async (project) => this.#held(project)?.network ?? null,
     projects: async () => [...this.#projects.keys()],

@@ -32,6 +32,7 @@ export const engineContract: readonly ContractCase<EngineSubject>[] = [
       const network = await subject.done(subject.runtime.ensureNetwork('one'));
       const id = await made(subject, 'one');
       const found = (await subject.done(subject.runtime.containers('one'))).find((each) => each.id === id);
+      same(await subject.done(subject.runtime.container(id)), found);
       same(
         [found?.state, found?.address, found?.exitCode, found?.startedAt],
         ['created', network.addresses.blue, null, null],
@@ -69,6 +70,7 @@ export const engineContract: readonly ContractCase<EngineSubject>[] = [
       same(await stateOf(subject, id), 'running');
       for (let time = 0; time < 2; time += 1) await done(runtime.remove(id));
       same(await stateOf(subject, id), undefined);
+      same(await done(runtime.container(id)), null);
       await done(runtime.stop(id, 1_000));
       same(await codeOf(done(runtime.start(id))), 'StartFailed');
       same(await codeOf(done(runtime.waitForExit(id, new AbortController().signal))), 'StartFailed');

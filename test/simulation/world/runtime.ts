@@ -64,6 +64,15 @@ export class SimulatedRuntime implements ContainerRuntime, Prober {
     );
   }
 
+  container(id: string): Promise<ContainerFacts | null> {
+    return this.#do(
+      `look at ${this.#name(id)}`,
+      false,
+      () => this.state.ours().find(({ facts }) => facts.id === id)?.facts ?? null,
+      { stale: true },
+    );
+  }
+
   nameHolder(name: string): Promise<NameHolder | null> {
     return this.#do(`name ${name}`, false, () => {
       const found = this.state.named(name);
