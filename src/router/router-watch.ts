@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import type { Clock } from '../clock.js';
-import { FolderWatch } from './folder-watch.js';
+import { FolderWatch } from '../folder-watch.js';
 import type { Layout } from './layout.js';
 import { isProjectName } from './layout.js';
 import { splitAddress } from './verify.js';
@@ -35,11 +35,11 @@ export class RouterWatch {
   ) {
     const { root, sites, switches, shared } = deps.layout;
     this.#folders = new Set([root, sites, switches, dirname(shared)]);
-    this.#files = new FolderWatch(this.#folders, (path) => void this.#onFile(path));
+    this.#files = new FolderWatch((path) => void this.#onFile(path));
   }
 
   async start(): Promise<void> {
-    await this.#files.refresh();
+    await this.#files.refresh(this.#folders);
     this.#hold();
     this.#lookLater();
   }
@@ -70,7 +70,7 @@ export class RouterWatch {
 
   async #look(): Promise<void> {
     const there = await this.deps.hasMaster().catch(() => false);
-    await this.#files.refresh().catch(() => undefined);
+    await this.#files.refresh(this.#folders).catch(() => undefined);
     if (this.#closed) return;
     if (!there) this.deps.onChange(null);
     this.#lookLater();

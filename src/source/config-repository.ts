@@ -127,13 +127,13 @@ export class GitConfigRepository<P> implements ConfigRepository {
 
   async watch(onChange: () => void): Promise<() => Promise<void>> {
     if (this.#mirror.location.transport !== 'local') return async () => undefined;
-    await this.#watch?.close();
+    this.#watch?.close();
     const watch = new RefWatch(this.#mirror.location.url, onChange);
     this.#watch = watch;
     await watch.refresh();
     return async () => {
       if (this.#watch === watch) this.#watch = null;
-      await watch.close();
+      watch.close();
     };
   }
 

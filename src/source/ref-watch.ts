@@ -1,28 +1,36 @@
-import { watch, type FSWatcher } from 'chokidar';
-import { stat } from 'node:fs/promises';
-import { basename, isAbsolute, relative, sep } from 'node:path';
+import { lstat, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FolderWatch, identityOf } from '../folder-watch.js';
 import { refFolders } from './local-refs.js';
 
+/** The first change is told at once, all that follow within this time together: a push may move hundreds of refs. */
+const gatherMs = 200;
 /**
- * The first event is told at once, and what may have followed it is told so long after it: of two changes
- * within 50 ms the watcher lets the second one fall (chokidar 5), and no event comes after it.
+ * At most so many folders are watched, the outer ones first: the kernel has a limit for all that a user runs
+ * (8,192 on small machines). Refs in the others are seen when the repository is looked at next, each interval.
  */
-const againMs = 200;
+const mostFolders = 1_000;
+/** What a git folder has of refs. */
+const refEntries = new Set(['HEAD', 'packed-refs', 'refs', 'reftable']);
 
 /**
- * Watches the refs of a local repository: HEAD, packed refs, loose refs, reftable, of the common
- * folder and, for a linked work tree, its own HEAD. Folders are watched, never files, so that a file
- * that is replaced by a rename goes on being seen.
+ * Watches the refs of a local repository: HEAD, packed refs, loose refs, reftable, of the common folder and,
+ * for a linked work tree, of its own. Symbolic links are not followed. What cannot be watched is left to the
+ * looks at each interval, and tried again by the next `refresh`.
  */
 export class RefWatch {
   onChange: () => void;
   readonly #path: string;
-  #watcher: FSWatcher | null = null;
-  /** Which folders on disk are watched; `` while there are none. */
-  #identity = '';
-  #timer: NodeJS.Timeout | null = null;
-  #changedAgain = false;
-  #closed = false;
+  readonly #folders = new FolderWatch((path) => this.#onEvent(path));
+  /** The git folders. */
+  #roots: readonly string[] = [];
+  /** Of the git folders, when everything below them was watched last; null when something could not be. */
+  #identity: string | null = null;
+  /** Entries that were not told yet. */
+  readonly #changed = new Set<string>();
+  #isTelling = false;
+  readonly #closing = new AbortController();
 
   constructor(path: string, onChange: () => void) {
     this.#path = path;
@@ -30,77 +38,89 @@ export class RefWatch {
   }
 
   /**
-   * Starts watching, or starts again where the repository was made, moved or replaced since. Resolves
-   * when changes are seen. A repository that is not there is watched from a later call on.
+   * Starts watching, or starts again where the repository was made, moved or replaced since; costs a few
+   * calls of the system when it was not. Resolves when changes are seen. Never rejects: a repository that is
+   * not there is watched from a later call on.
    */
   async refresh(): Promise<void> {
-    const folders = await refFolders(this.#path);
-    const identity = await identityOf(folders);
-    if (identity === this.#identity || this.#closed) return;
-    await this.#watcher?.close();
-    this.#watcher = null;
-    this.#identity = identity;
-    if (identity === '') return;
-    const watcher = watch([...folders], {
-      ignoreInitial: true,
-      persistent: true,
-      atomic: false,
-      followSymlinks: false,
-      ignored: (path) => !isRefPath(path, folders),
-    });
-    this.#watcher = watcher;
-    watcher.on('all', () => this.#changed());
-    // A folder that vanishes under the watcher: the next refresh looks again.
-    watcher.on('error', () => {
-      this.#identity = '';
-    });
-    await new Promise<void>((done) => watcher.once('ready', () => done()));
-    if (this.#closed) await watcher.close();
+    await this.#follow(false);
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    await this.#watcher?.close();
-    this.#watcher = null;
+  close(): void {
+    this.#closing.abort();
+    this.#folders.close();
   }
 
-  #changed(): void {
-    if (this.#closed) return;
-    this.#changedAgain = this.#timer !== null;
-    if (this.#changedAgain) return;
-    this.#tellAgain();
-    this.onChange();
+  /** Resolves to whether some folder may be watched that was not. `anew`: whether the git folders are the same or not. */
+  async #follow(anew: boolean): Promise<boolean> {
+    try {
+      const roots = await refFolders(this.#path);
+      const identities = await Promise.all(roots.map(async (root) => [root, await identityOf(root)]));
+      const identity = JSON.stringify(identities);
+      if (!anew && identity === this.#identity) return false;
+      this.#roots = roots;
+      const isMore = await this.#folders.refresh(foldersBelow(roots));
+      this.#identity = identity;
+      return isMore;
+    } catch {
+      this.#identity = null;
+      return true;
+    }
   }
 
-  #tellAgain(): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      if (this.#changedAgain) this.#tellAgain();
-      this.#changedAgain = false;
+  #onEvent(path: string): void {
+    if (!isOfRefs(path, this.#roots)) return;
+    this.#changed.add(path);
+    if (!this.#isTelling) void this.#tell();
+  }
+
+  /** Until there is nothing more to tell. */
+  async #tell(): Promise<void> {
+    const { signal } = this.#closing;
+    this.#isTelling = true;
+    let isMore = false;
+    do {
+      const paths = [...this.#changed];
+      this.#changed.clear();
       this.onChange();
-    }, againMs);
+      const pause = delay(gatherMs, undefined, { signal }).catch(() => undefined);
+      // A folder that came may have got a ref before it was watched: that one is told by the next call.
+      isMore = (await this.#isFolderAmong(paths)) && (await this.#follow(true));
+      await pause;
+    } while (!signal.aborted && (isMore || this.#changed.size > 0));
+    this.#isTelling = false;
+  }
+
+  /** Whether one of them is a folder, or was one. */
+  async #isFolderAmong(paths: readonly string[]): Promise<boolean> {
+    for (const path of paths) {
+      if (this.#folders.follows(path)) return true;
+      const facts = await lstat(path).catch(() => null);
+      if (facts?.isDirectory() === true) return true;
+    }
+    return false;
   }
 }
 
-async function identityOf(folders: readonly string[]): Promise<string> {
-  const parts: string[] = [];
+/** Lists a folder after it was taken: when it is watched, so that none that comes later goes unseen. */
+async function* foldersBelow(roots: readonly string[]): AsyncGenerator<string> {
+  const folders = [...roots];
   for (const folder of folders) {
-    const facts = await stat(folder).catch(() => null);
-    if (facts === null) return '';
-    parts.push(`${folder} ${facts.dev} ${facts.ino}`);
+    yield folder;
+    for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory() && folders.length < mostFolders && isOfRefs(path, roots)) folders.push(path);
+    }
   }
-  return parts.join('\n');
 }
 
-function isRefPath(path: string, folders: readonly string[]): boolean {
-  if (path.endsWith('.lock')) return false;
-  return folders.some((folder) => {
-    const inside = relative(folder, path);
-    if (inside.startsWith('..') || isAbsolute(inside)) return false;
-    const [top = ''] = inside.split(sep);
-    if (top === 'refs' || top === 'reftable') return true;
-    return inside === '' || inside === 'HEAD' || inside === 'packed-refs' || basename(inside) === '';
-  });
+/** Of what changes in the folders that are watched. */
+function isOfRefs(path: string, roots: readonly string[]): boolean {
+  const [folder, name] = [dirname(path), basename(path)];
+  // Git writes `<name>.lock` and renames it.
+  if (name.endsWith('.lock')) return false;
+  if (roots.includes(folder)) return refEntries.has(name);
+  // Tables come before the list that names them, and mean nothing till then.
+  if (basename(folder) === 'reftable' && roots.includes(dirname(folder))) return name === 'tables.list';
+  return true;
 }

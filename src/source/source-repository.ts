@@ -87,7 +87,7 @@ export class GitSourceRepository implements SourceRepository {
     for (const [path, watch] of this.#watches) {
       if (wanted.has(path)) continue;
       this.#watches.delete(path);
-      await watch.close();
+      watch.close();
     }
     for (const [path, repo] of wanted) {
       const watch = this.#watches.get(path) ?? new RefWatch(path, () => undefined);
@@ -115,9 +115,8 @@ export class GitSourceRepository implements SourceRepository {
   }
 
   async close(): Promise<void> {
-    const watches = [...this.#watches.values()];
+    for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
-    await Promise.all(watches.map((watch) => watch.close()));
   }
 
   /** What fails for one repository never keeps the others from being listed. */

@@ -2,9 +2,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { appendFile, chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { FolderWatch } from '../../src/router/folder-watch.js';
-import { temporaryFolder } from '../cli/cli.js';
-import { until } from '../support/waiting.js';
+import { FolderWatch } from '../src/folder-watch.js';
+import { temporaryFolder } from './cli/cli.js';
+import { until } from './support/waiting.js';
 
 let root: string;
 let inner: string;
@@ -16,8 +16,8 @@ beforeEach(async () => {
   inner = join(root, 'sites');
   await mkdir(inner, { recursive: true });
   told = [];
-  watch = new FolderWatch(new Set([root, inner]), (path) => told.push(path));
-  await watch.refresh();
+  watch = new FolderWatch((path) => told.push(path));
+  await watch.refresh([root, inner]);
 });
 
 afterEach(() => watch.close());
@@ -30,7 +30,7 @@ async function toldOf(path: string): Promise<void> {
 
 /** Resolves when it was told of a new entry of `inner`, which is watched again by then. */
 async function followsAgain(entry: string): Promise<void> {
-  await watch.refresh();
+  await watch.refresh([root, inner]);
   await writeFile(join(inner, entry), '');
   await toldOf(join(inner, entry));
 }
@@ -72,7 +72,7 @@ it('finds everything again that went at once, when it is asked to look', async (
   await rename(root, `${root}-away`);
   await toldOf(root);
   await mkdir(inner, { recursive: true });
-  await watch.refresh();
+  await watch.refresh([root, inner]);
   await toldOf(inner);
   await followsAgain('four');
   // What was moved away is no longer followed.
@@ -92,12 +92,56 @@ it('takes a folder whose mode is changed for the same', async () => {
 
 it('waits for a folder that is not there yet', async () => {
   const late = join(root, 'late', 'later');
-  const patient = new FolderWatch(new Set([late]), (path) => told.push(path));
-  await patient.refresh();
+  const patient = new FolderWatch((path) => told.push(path));
+  await patient.refresh([late]);
   await mkdir(late, { recursive: true });
-  await patient.refresh();
+  await patient.refresh([late]);
   await toldOf(late);
   await writeFile(join(late, 'entry'), '');
   await toldOf(join(late, 'entry'));
   patient.close();
+});
+
+it('tells of an entry that is called like its folder', async () => {
+  await writeFile(join(inner, 'sites'), '');
+  await toldOf(join(inner, 'sites'));
+});
+
+it('tells of a file that takes the name of a folder', async () => {
+  await rm(inner, { recursive: true });
+  await toldOf(inner);
+  // After all that the kernel told of it.
+  await watch.refresh([root, inner]);
+  told = [];
+  await writeFile(inner, '');
+  await toldOf(inner);
+  await watch.refresh([root, inner]);
+  told = [];
+  // Once is enough.
+  await watch.refresh([root, inner]);
+  expect(told).toEqual([]);
+});
+
+it('says whether there is more to see, and lets go of what is not named any more', async () => {
+  const more = join(root, 'more');
+  await mkdir(more);
+  await toldOf(more);
+  expect(await watch.refresh([root, inner])).toBe(false);
+  expect(await watch.refresh([root, more])).toBe(true);
+  expect([watch.follows(inner), watch.follows(more)]).toEqual([false, true]);
+  await writeFile(join(inner, 'unseen'), '');
+  await writeFile(join(more, 'seen'), '');
+  await until(async () => told.includes(join(more, 'seen')), 10_000);
+  expect(new Set(told)).toEqual(new Set([join(more, 'seen')]));
+});
+
+it('watches a folder before it asks for the next', async () => {
+  async function* folders(): AsyncGenerator<string> {
+    yield root;
+    yield inner;
+    await writeFile(join(inner, 'between'), '');
+  }
+  await watch.refresh([root]);
+  await watch.refresh(folders());
+  await toldOf(join(inner, 'between'));
 });
