@@ -68,15 +68,15 @@ describe('Drains', () => {
     await clock.advance(1_000);
     expect(drains.state('shop')).toEqual({ slot: 'blue', inFlight: 2 });
     count.value = 0;
-    await clock.advance(200);
+    await clock.advance(1_000);
     expect(drained).toEqual(['shop']);
     expect(drains.active).toBe(0);
   });
 
   it.each([
-    ['ever less often while a count takes no time', 0, 22],
-    ['every 500 ms and a bit where it takes 25 ms, then less often', 25, 13],
-    ['every 2 s and a bit where it takes half a second, and no less often', 500, 4],
+    ['every 2 s while a count takes no time', 0, 5],
+    ['every 2 s and a bit where it takes 25 ms', 25, 5],
+    ['every 10 s where it takes half a second', 500, 1],
   ])('counts %s', async (_, takesMs, times) => {
     const count = { value: 1, takesMs, asked: 0 };
     const { clock, drains, openBarrier } = world(count);
@@ -85,17 +85,6 @@ describe('Drains', () => {
     await clock.advance(9_970);
     expect(count.asked).toBe(times);
     await drains.close();
-  });
-
-  it.each([400, 3_000, 9_000])('is found to be over at most a fifth later than after %i ms', async (ms) => {
-    const count = { value: 1 };
-    const { clock, drained, drains, openBarrier } = world(count);
-    openBarrier();
-    drains.start(request);
-    await clock.advance(ms);
-    count.value = 0;
-    await clock.advance(Math.max(100, ms / 5));
-    expect(drained).toEqual(['shop']);
   });
 
   it('ends after drainMs whatever is in flight', async () => {

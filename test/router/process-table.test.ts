@@ -70,15 +70,15 @@ it('sees a connection of this machine while it is open', async () => {
   const to = async (state: string): Promise<number> =>
     (await connections())?.filter((each) => each.remote === `127.0.0.1:${port}` && each.state === state)
       .length ?? -1;
-  const counted = (): number | null => countConnections(`127.0.0.1:${port}`, new Set(['01']));
+  const counted = (): Promise<number | null> => countConnections(`127.0.0.1:${port}`, new Set(['01']));
   expect(await to('01')).toBe(1);
-  expect(counted()).toBe(1);
+  expect(await counted()).toBe(1);
   expect(await listenerOf(port)).toMatchObject({ pid: process.pid });
   socket.destroy();
   server.close();
   await once(server, 'close');
   expect(await to('01')).toBe(0);
-  expect(counted()).toBe(0);
+  expect(await counted()).toBe(0);
   expect(await listenerOf(port)).toBeNull();
 });
 
