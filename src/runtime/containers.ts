@@ -186,6 +186,7 @@ export class Containers {
     );
   }
 
+  /** Of a container with the label of our instance. */
   #facts(found: Docker.ContainerInspectInfo): ContainerFacts | null {
     const labels = readLabels(found.Config.Labels ?? {});
     if ('malformed' in labels) {
@@ -200,6 +201,7 @@ export class Containers {
       }
       return null;
     }
+    this.#remember(found.Id);
     const started = instant(found.State.StartedAt);
     const endpoint = found.NetworkSettings.Networks[networkName(labels.project)];
     const fixed = (endpoint?.IPAMConfig as { IPv4Address?: string } | null | undefined)?.IPv4Address;
@@ -228,11 +230,9 @@ export class Containers {
 
   async #inspect(id: string): Promise<Docker.ContainerInspectInfo | null> {
     try {
-      const found = await this.deps.client.read(`inspect the container ${short(id)}`, (docker) =>
+      return await this.deps.client.read(`inspect the container ${short(id)}`, (docker) =>
         docker.getContainer(id).inspect(),
       );
-      if (this.#isOurs(found)) this.#remember(found.Id);
-      return found;
     } catch (error) {
       if (isRefusal(error, 404)) return null;
       throw error;
@@ -252,7 +252,8 @@ export class Containers {
   async #requireOurs(id: string): Promise<void> {
     if (this.#known.has(id)) return;
     const found = await this.#inspect(id);
-    if (found === null || this.#isOurs(found)) return;
+    if (found === null) return;
+    if (this.#isOurs(found)) return this.#remember(found.Id);
     throw new PointsmanError(
       'NameTaken',
       `container ${short(found.Id)} (${found.Name.slice(1)}) was not made by instance ${this.deps.instance} and is left alone`,
