@@ -1,35 +1,59 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createScenario, type Scenario } from '../support/scenario.js';
 import type { Controller } from '../support/controller.js';
+import { git } from '../support/git.js';
+import { createScenario, type Scenario } from '../support/scenario.js';
+import { cpuGroup, type CpuGroup } from './cpu-group.js';
 import { drainMs, healthIntervalMs, type Deployer } from './deployer.js';
 import { MeasuredProject, createApplication } from './project.js';
 
 const lookEveryMs = 25;
 const longestMs = 120_000;
+const branch = 'refs/heads/main';
 
 /** Real commits to a config repository, and the real controller. */
 export class PointsmanDeployer implements Deployer {
-  readonly name = 'pointsman';
   readonly host: string;
   readonly port: number;
   readonly #project: MeasuredProject;
 
   private constructor(
+    readonly name: string,
     private readonly scenario: Scenario,
     private readonly controller: Controller,
-    private readonly source: { readonly repo: string; readonly commit: string },
+    project: string,
+    /** Commits of the versions to come. */
+    private readonly commits: string[],
+    private readonly group: CpuGroup | null,
   ) {
-    this.#project = new MeasuredProject(scenario, controller, scenario.name('swap'));
-    this.host = `${this.#project.name}.localhost`;
+    this.#project = new MeasuredProject(scenario, controller, project);
+    this.host = `${project}.localhost`;
     this.port = scenario.ports.listen;
   }
 
-  static async create(): Promise<PointsmanDeployer> {
-    const scenario = await createScenario();
+  /**
+   * For these deployments, in this order: commits are made on another machine as a rule and only arrive
+   * here, so they are made before the load. `idle`: the controller works only where nobody else wants to,
+   * as with `CPUWeight=idle` in its unit.
+   */
+  static async create(
+    versions: readonly string[],
+    { idle }: { readonly idle: boolean },
+  ): Promise<PointsmanDeployer> {
+    const name = idle ? 'pointsman, CPUWeight=idle' : 'pointsman';
+    const scenario = await createScenario({ settings: { log: { level: 'info' } } });
     try {
       const application = await createApplication(`${scenario.folder}/application`);
       const source = { repo: application.path, commit: await application.head() };
-      return new PointsmanDeployer(scenario, scenario.start(), source);
+      const project = scenario.name('swap');
+      const { config } = scenario;
+      const start = await config.head();
+      const commits: string[] = [];
+      for (const version of versions)
+        commits.push(await scenario.commitManifest(project, null, manifestOf(version, source)));
+      await git(config.path, 'update-ref', branch, start);
+      const controller = scenario.start();
+      const group = idle ? await cpuGroup(controller.pid) : null;
+      return new PointsmanDeployer(name, scenario, controller, project, commits, group);
     } catch (error) {
       await scenario.cleanup();
       throw error;
@@ -37,13 +61,9 @@ export class PointsmanDeployer implements Deployer {
   }
 
   async deploy(version: string): Promise<void> {
-    await this.#project.commit({
-      source: this.source,
-      run: { env: { VERSION: version }, volumes: [{ name: 'seen', path: '/seen' }] },
-      health: { interval: `${healthIntervalMs}ms`, bake: '300ms' },
-      rollout: { drain: `${drainMs}ms`, keepPrevious: '10m' },
-    });
-    const commit = await this.scenario.config.head();
+    const commit = this.commits.shift();
+    if (commit === undefined) throw new Error(`no commit was made for ${version}`);
+    await git(this.scenario.config.path, 'update-ref', branch, commit);
     for (const end = performance.now() + longestMs; ; await delay(lookEveryMs)) {
       const found = await this.controller.project(this.#project.name);
       if (found?.state === 'live' && found.live !== null && found.desired?.configCommit === commit) return;
@@ -55,7 +75,20 @@ export class PointsmanDeployer implements Deployer {
     await this.#project.settled({ alone: false });
   }
 
-  close(): Promise<void> {
-    return this.scenario.cleanup();
+  async close(): Promise<void> {
+    await this.scenario.cleanup();
+    await this.group?.remove();
   }
+}
+
+function manifestOf(
+  version: string,
+  source: { readonly repo: string; readonly commit: string },
+): Record<string, unknown> {
+  return {
+    source,
+    run: { env: { VERSION: version }, volumes: [{ name: 'seen', path: '/seen' }] },
+    health: { interval: `${healthIntervalMs}ms`, bake: '300ms' },
+    rollout: { drain: `${drainMs}ms`, keepPrevious: '10m' },
+  };
 }
