@@ -30,7 +30,7 @@ export async function writeLooseRef(gitdir: string, ref: string, commit: string)
   const path = join(gitdir, ref);
   const lock = `${path}.lock`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const handle = await open(lock, 'wx', 0o600);
     try {
       await handle.writeFile(`${commit}\n`);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -54,6 +54,18 @@ it('writes a ref that git reads, over one that is packed too', async () => {
   expect(await writeLooseRef(gitdir, ref, second)).toBe(true);
   expect(await git(gitdir, 'rev-parse', ref)).toBe(second);
   expect(existsSync(join(gitdir, `${ref}.lock`))).toBe(false);
+});
+
+it('makes nothing that others can read or write, whatever our umask is', async () => {
+  const commit = await commitFiles(gitdir, { file: '1' });
+  const umask = process.umask(0);
+  try {
+    expect(await writeLooseRef(gitdir, ref, commit)).toBe(true);
+  } finally {
+    process.umask(umask);
+  }
+  for (const path of ['refs/pointsman', 'refs/pointsman/last', ref])
+    expect((await stat(join(gitdir, path))).mode & 0o077).toBe(0);
 });
 
 it('leaves to git a ref that somebody else is writing', async () => {
