@@ -101,6 +101,16 @@ export class DesiredProjects {
     return this.#removalsKnown;
   }
 
+  /**
+   * Something of the project is there. Where no manifest names it and no look saw it, removals have to be
+   * planned anew: true then.
+   */
+  noticed(project: string): boolean {
+    if (this.#state === null || this.knows(project) || this.#removals.gone.includes(project)) return false;
+    this.#removalsKnown = false;
+    return true;
+  }
+
   /** Every project that a manifest names or that is about to go. */
   names(): readonly string[] {
     return [

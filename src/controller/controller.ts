@@ -322,7 +322,7 @@ export class Controller {
   }
 
   #onFilesChanged(project: string | null): void {
-    if (project !== null) this.#passes.trigger(project);
+    if (project !== null) this.#noticed(project);
     else this.#background.add(this.#repairRouter());
   }
 
@@ -331,7 +331,13 @@ export class Controller {
     const isExit = kind === 'container' && action === 'die' && containerId !== null;
     if (isExit && this.#deps.status.isLiveContainer(project, containerId))
       this.#passes.exited(project, containerId);
+    this.#noticed(project);
+  }
+
+  /** Something of the project changed: what nobody declared may have to go. */
+  #noticed(project: string): void {
     this.#passes.trigger(project);
+    if (this.#deps.desired.noticed(project)) void this.sync();
   }
 
   async #onEngineFound(): Promise<void> {
