@@ -68,14 +68,16 @@ describe('Drains', () => {
     await clock.advance(1_000);
     expect(drains.state('shop')).toEqual({ slot: 'blue', inFlight: 2 });
     count.value = 0;
-    await clock.advance(1_000);
+    await clock.advance(1_199);
+    expect(drained).toEqual([]);
+    await clock.advance(1);
     expect(drained).toEqual(['shop']);
     expect(drains.active).toBe(0);
   });
 
   it.each([
-    ['every 2 s while a count takes no time', 0, 5],
-    ['every 2 s and a bit where it takes 25 ms', 25, 5],
+    ['after 2.2 s and then every second while a count takes no time', 0, 9],
+    ['after 2.2 s and then every second and a bit where it takes 25 ms', 25, 9],
     ['every 10 s where it takes half a second', 500, 1],
   ])('counts %s', async (_, takesMs, times) => {
     const count = { value: 1, takesMs, asked: 0 };
