@@ -61,23 +61,11 @@ export const swap: Benchmark = {
   async run(form, say) {
     const scale = scales[form];
     const runs: [string, Measured][] = [];
-    runs.push(
-      await measured(
-        () => PointsmanDeployer.create(versions(scale.switches), { idle: false }),
-        scale.switches,
-        scale,
-        say,
-      ),
-    );
-    if (hasIdleGroups())
-      runs.push(
-        await measured(
-          () => PointsmanDeployer.create(versions(scale.idleSwitches), { idle: true }),
-          scale.idleSwitches,
-          scale,
-          say,
-        ),
-      );
+    for (const idle of hasIdleGroups() ? [false, true] : [false]) {
+      const switches = idle ? scale.idleSwitches : scale.switches;
+      const create = (): Promise<Deployer> => PointsmanDeployer.create(versions(switches), { idle });
+      runs.push(await measured(create, switches, scale, say));
+    }
     const { controls, missing } = await controlsOf(process.env['PATH'] ?? '');
     for (const control of controls)
       runs.push(await measured(() => createControl(control), scale.controlSwitches, scale, say));
