@@ -82,7 +82,7 @@ export const plantedBugs = [
     file: 'src/apply/deploy.ts',
     from: 'mayHaveSwitched(deployment, attempt) && candidate',
     to: 'false && candidate',
-    seed: 2396,
+    scenario: 'reverted while a switch that was taken back is tried again',
   },
   {
     name: 'removes a project by what it saw before its route went',

@@ -2,6 +2,7 @@ import { manifestText } from './manifest.js';
 import type { Manifest } from './manifest.js';
 import type { Slot } from '../../src/manifest/project.js';
 import type { Behaviour } from './world/engine.js';
+import type { FaultKind } from './world/effects.js';
 import type { World } from './world/world.js';
 
 /** One thing that people do: what is there before it, and the thing itself. */
@@ -40,14 +41,16 @@ export class Stage {
     return this.world.scheduler.runUntil(this.world.scheduler.time + ms);
   }
 
-  /** Until the controller asks for this effect, a minute at the longest. */
-  async until(name: string): Promise<void> {
+  /** Until the controller asks for this effect, a minute at the longest; it fails with `fault`. */
+  async until(name: string, fault: FaultKind | null = null): Promise<void> {
     const { scheduler, effects } = this.world;
     const { decide } = effects;
     let isAsked = false;
     effects.decide = (effect) => {
-      isAsked ||= effect.name === name;
-      return decide(effect);
+      const enumerated = decide(effect);
+      if (isAsked || effect.name !== name) return enumerated;
+      isAsked = true;
+      return enumerated ?? fault;
     };
     await scheduler.runUntil(scheduler.time + 60_000, () => isAsked);
     effects.decide = decide;
@@ -145,6 +148,18 @@ export const scenarios: readonly Scenario[] = [
     async act(stage) {
       const old = stage.tip;
       stage.config({ alpha: { version: 2 } });
+      await stage.until('create switch alpha.green');
+      stage.world.git.moveConfig(old);
+    },
+  },
+  {
+    name: 'reverted while a switch that was taken back is tried again',
+    before: two,
+    async act(stage) {
+      const old = stage.tip;
+      stage.config({ alpha: { version: 2 } });
+      await stage.until('create switch alpha.green');
+      await stage.until('barrier', 'error');
       await stage.until('create switch alpha.green');
       stage.world.git.moveConfig(old);
     },
