@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { watch } from 'node:fs';
 import type { Controller } from '../support/controller.js';
 import { git } from '../support/git.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
@@ -6,7 +6,6 @@ import { cpuGroup, type CpuGroup } from './cpu-group.js';
 import { drainMs, healthIntervalMs, type Deployer } from './deployer.js';
 import { MeasuredProject, createApplication } from './project.js';
 
-const lookEveryMs = 25;
 const longestMs = 120_000;
 const branch = 'refs/heads/main';
 
@@ -63,11 +62,24 @@ export class PointsmanDeployer implements Deployer {
   async deploy(version: string): Promise<void> {
     const commit = this.commits.shift();
     if (commit === undefined) throw new Error(`no commit was made for ${version}`);
-    await git(this.scenario.config.path, 'update-ref', branch, commit);
-    for (const end = performance.now() + longestMs; ; await delay(lookEveryMs)) {
+    const isLive = async (): Promise<boolean> => {
       const found = await this.controller.project(this.#project.name);
-      if (found?.state === 'live' && found.live !== null && found.desired?.configCommit === commit) return;
-      if (performance.now() > end) throw new Error(`${version} is not live within ${longestMs} ms`);
+      return found?.state === 'live' && found.live !== null && found.desired?.configCommit === commit;
+    };
+    // Looks when there is something new: a poll would be a load of its own.
+    const watcher = watch(this.scenario.stateDir);
+    try {
+      const live = new Promise<void>((resolve, reject) => {
+        watcher.on('change', (_, name) => {
+          if (name === 'status.json') isLive().then((yes) => yes && resolve(), reject);
+        });
+        watcher.once('error', reject);
+        AbortSignal.timeout(longestMs).onabort = () =>
+          reject(new Error(`${version} is not live within ${longestMs} ms`));
+      });
+      await Promise.all([live, git(this.scenario.config.path, 'update-ref', branch, commit)]);
+    } finally {
+      watcher.close();
     }
   }
 

@@ -1,13 +1,11 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Benchmark, Form, Result } from './benchmark.js';
 import { hasIdleGroups } from './cpu-group.js';
 import { controlsOf, createControl } from './control-deployers.js';
 import type { Deployer } from './deployer.js';
-import { kinds, type FromLoad, type LoadCounts, type ToLoad } from './load-protocol.js';
+import { Load } from './load-process.js';
+import { kinds, type FromLoad, type LoadCounts } from './load-protocol.js';
 import { percentile, timed } from './numbers.js';
 import { PointsmanDeployer } from './pointsman-deployer.js';
 
@@ -44,6 +42,8 @@ const workMs = 50;
 
 /** The load during switches, and without. */
 interface Measured {
+  /** Whether the clients went before everything else for the processor. */
+  readonly isFirst: boolean;
   readonly switchMs: readonly number[];
   readonly quiet: readonly number[];
   readonly besideWork: readonly number[];
@@ -91,17 +91,9 @@ async function measured(
 
 async function underLoad(deployer: Deployer, switches: number, scale: Scale): Promise<Measured> {
   const { port, host } = deployer;
-  const load = fork(fileURLToPath(new URL('load.ts', import.meta.url)), [JSON.stringify({ port, host })]);
-  const tell = (message: ToLoad): void => void load.send(message);
-  const answer = async (message: ToLoad): Promise<FromLoad> => {
-    const answered = once(load, 'message');
-    tell(message);
-    return ((await answered) as [FromLoad])[0];
-  };
+  const load = await Load.start({ port, host });
   const all: FromLoad[] = [];
-  /** What the clients did since it was last asked for. */
-  const take = async (kind: 'take' | 'stop' = 'take'): Promise<readonly number[]> => {
-    const taken = await answer({ kind });
+  const latencies = (taken: FromLoad): readonly number[] => {
     all.push(taken);
     return taken.latencies;
   };
@@ -110,31 +102,32 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
   const besideWork: number[] = [];
   const busy: number[] = [];
   try {
-    tell({ kind: 'expect', version: 'v0' });
+    load.expect('v0');
     await delay(scale.warmUpMs);
     for (let round = 1; round <= scale.rounds; round += 1) {
-      await take();
+      latencies(await load.take());
       await delay(scale.quietMs);
-      quiet.push(...(await take()));
+      quiet.push(...latencies(await load.take()));
       await work(scale.quietMs);
-      besideWork.push(...(await take()));
+      besideWork.push(...latencies(await load.take()));
       while (switchMs.length < Math.round((switches * round) / scale.rounds)) {
         const version = versionOf(switchMs.length + 1);
-        tell({ kind: 'expect', version: null });
+        load.expect(null);
         switchMs.push(await timed(() => deployer.deploy(version)));
-        tell({ kind: 'expect', version });
+        load.expect(version);
         await delay(betweenMs);
       }
-      busy.push(...(await take()));
+      busy.push(...latencies(await load.take()));
       // What drains is still asked for what it has in flight.
       await deployer.rest();
     }
-    await take('stop');
+    latencies(await load.stop());
     const counts = all.map((each) => each.counts).reduce(added);
     const reasons = all.map((each) => each.reasons).reduce(addedReasons, {});
-    return { switchMs, quiet, besideWork, busy, counts, reasons, ...(await seenBy(deployer)) };
+    const { isFirst } = load;
+    return { isFirst, switchMs, quiet, besideWork, busy, counts, reasons, ...(await seenBy(deployer)) };
   } finally {
-    load.kill('SIGKILL');
+    load.kill();
   }
 }
 
@@ -249,5 +242,7 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
     return name.startsWith('pointsman') ? [{ name: p99, value: ratios[p99] ?? Number.NaN, atMost: 1.2 }] : [];
   });
   const notes = missing.map((name) => `${name} is not on the PATH: nothing was measured of it`);
+  if (runs.some(([, { isFirst }]) => !isFirst))
+    notes.push('the clients could not be put before everything else: their own waiting is in the latencies');
   return { samples, counts, mustBeZero, ratios, goals, tables: [{ head, rows }], notes };
 }
