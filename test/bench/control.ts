@@ -22,6 +22,8 @@ export interface Parts {
 
 /** Containers of the application by the bare engine, behind whatever the control puts before them. */
 export abstract class Control implements Deployer {
+  /** Each switch is to a container of its own. */
+  readonly keepsPrevious = false;
   abstract readonly name: string;
   readonly host = 'swap.localhost';
   readonly port: number;

@@ -11,6 +11,8 @@ export const healthIntervalMs = 100;
 /** A way to put a new version of the application behind a proxy. */
 export interface Deployer extends LoadOptions {
   readonly name: string;
+  /** Whether a version that served before still runs, and gets its traffic back without a start. */
+  readonly keepsPrevious: boolean;
   /** Resolves when the way of deploying says that `version` is live. */
   deploy(version: string): Promise<void>;
   /** Waits for what it does behind the back of a finished deployment. */

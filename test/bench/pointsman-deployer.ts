@@ -2,7 +2,6 @@ import { watch } from 'node:fs';
 import type { Controller } from '../support/controller.js';
 import { git } from '../support/git.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
-import { cpuGroup, type CpuGroup } from './cpu-group.js';
 import { drainMs, healthIntervalMs, type Deployer } from './deployer.js';
 import { MeasuredProject, createApplication } from './project.js';
 
@@ -11,18 +10,18 @@ const branch = 'refs/heads/main';
 
 /** Real commits to a config repository, and the real controller. */
 export class PointsmanDeployer implements Deployer {
+  readonly name = 'pointsman';
+  readonly keepsPrevious = true;
   readonly host: string;
   readonly port: number;
   readonly #project: MeasuredProject;
 
   private constructor(
-    readonly name: string,
     private readonly scenario: Scenario,
     private readonly controller: Controller,
     project: string,
     /** Commits of the versions to come. */
     private readonly commits: string[],
-    private readonly group: CpuGroup | null,
   ) {
     this.#project = new MeasuredProject(scenario, controller, project);
     this.host = `${project}.localhost`;
@@ -31,14 +30,9 @@ export class PointsmanDeployer implements Deployer {
 
   /**
    * For these deployments, in this order: commits are made on another machine as a rule and only arrive
-   * here, so they are made before the load. `idle`: the controller works only where nobody else wants to,
-   * as with `CPUWeight=idle` in its unit.
+   * here, so they are made before the load.
    */
-  static async create(
-    versions: readonly string[],
-    { idle }: { readonly idle: boolean },
-  ): Promise<PointsmanDeployer> {
-    const name = idle ? 'pointsman, CPUWeight=idle' : 'pointsman';
+  static async create(versions: readonly string[]): Promise<PointsmanDeployer> {
     const scenario = await createScenario({ settings: { log: { level: 'info' } } });
     try {
       const application = await createApplication(`${scenario.folder}/application`);
@@ -51,8 +45,7 @@ export class PointsmanDeployer implements Deployer {
         commits.push(await scenario.commitManifest(project, null, manifestOf(version, source)));
       await git(config.path, 'update-ref', branch, start);
       const controller = scenario.start();
-      const group = idle ? await cpuGroup(controller.pid) : null;
-      return new PointsmanDeployer(name, scenario, controller, project, commits, group);
+      return new PointsmanDeployer(scenario, controller, project, commits);
     } catch (error) {
       await scenario.cleanup();
       throw error;
@@ -87,9 +80,8 @@ export class PointsmanDeployer implements Deployer {
     await this.#project.settled({ alone: false });
   }
 
-  async close(): Promise<void> {
-    await this.scenario.cleanup();
-    await this.group?.remove();
+  close(): Promise<void> {
+    return this.scenario.cleanup();
   }
 }
 

@@ -1,7 +1,6 @@
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Benchmark, Form, Result } from './benchmark.js';
-import { hasIdleGroups } from './cpu-group.js';
 import { controlsOf, createControl } from './control-deployers.js';
 import type { Deployer } from './deployer.js';
 import { Load } from './load-process.js';
@@ -10,11 +9,10 @@ import { percentile, timed } from './numbers.js';
 import { PointsmanDeployer } from './pointsman-deployer.js';
 
 interface Scale {
-  /** By Pointsman, by it as an idle program, and by each control. */
+  /** By Pointsman, and by each control. */
   readonly switches: number;
-  readonly idleSwitches: number;
   readonly controlSwitches: number;
-  /** The switches come in so many rounds. Before each the same load runs without any: alone, and beside work, for so long each. */
+  /** The switches come in so many rounds. Before each the same load runs without any, for so long. */
   readonly rounds: number;
   readonly quietMs: number;
   /** Before the first round: in its first 6 s the load has a p99 of 3.4 ms, later one of 1.5 ms. */
@@ -22,32 +20,23 @@ interface Scale {
 }
 
 const scales: Readonly<Record<Form, Scale>> = {
-  full: {
-    switches: 200,
-    idleSwitches: 100,
-    controlSwitches: 10,
-    rounds: 5,
-    quietMs: 20_000,
-    warmUpMs: 10_000,
-  },
-  short: { switches: 10, idleSwitches: 4, controlSwitches: 2, rounds: 2, quietMs: 1_500, warmUpMs: 2_000 },
+  full: { switches: 200, controlSwitches: 10, rounds: 5, quietMs: 20_000, warmUpMs: 10_000 },
+  short: { switches: 10, controlSwitches: 2, rounds: 2, quietMs: 3_000, warmUpMs: 2_000 },
 };
 /** Every so many switches a version that never ran; the others go back and forth between two. */
 const newVersionEvery = 10;
 /** Under the load of the new version alone, before the next switch. */
 const betweenMs = 500;
 
-/** What any program on this machine costs its neighbours: it works so long in each second, and switches nothing. */
-const workMs = 50;
-
 /** The load during switches, and without. */
 interface Measured {
   /** Whether the clients went before everything else for the processor. */
   readonly isFirst: boolean;
   readonly switchMs: readonly number[];
+  /** Milliseconds of requests: without switches, during those to a version that still ran, and to one that had to be started. */
   readonly quiet: readonly number[];
-  readonly besideWork: readonly number[];
-  readonly busy: readonly number[];
+  readonly kept: readonly number[];
+  readonly started: readonly number[];
   readonly counts: LoadCounts;
   readonly reasons: Readonly<Record<string, number>>;
   readonly twice: number;
@@ -61,11 +50,8 @@ export const swap: Benchmark = {
   async run(form, say) {
     const scale = scales[form];
     const runs: [string, Measured][] = [];
-    for (const idle of hasIdleGroups() ? [false, true] : [false]) {
-      const switches = idle ? scale.idleSwitches : scale.switches;
-      const create = (): Promise<Deployer> => PointsmanDeployer.create(versions(switches), { idle });
-      runs.push(await measured(create, switches, scale, say));
-    }
+    const create = (): Promise<Deployer> => PointsmanDeployer.create(versions(scale.switches));
+    runs.push(await measured(create, scale.switches, scale, say));
     const { controls, missing } = await controlsOf(process.env['PATH'] ?? '');
     for (const control of controls)
       runs.push(await measured(() => createControl(control), scale.controlSwitches, scale, say));
@@ -99,8 +85,9 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
   };
   const switchMs: number[] = [];
   const quiet: number[] = [];
-  const besideWork: number[] = [];
-  const busy: number[] = [];
+  const kept: number[] = [];
+  const started: number[] = [];
+  const known = new Set(['v0']);
   try {
     load.expect('v0');
     await delay(scale.warmUpMs);
@@ -108,16 +95,16 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
       latencies(await load.take());
       await delay(scale.quietMs);
       quiet.push(...latencies(await load.take()));
-      await work(scale.quietMs);
-      besideWork.push(...latencies(await load.take()));
       while (switchMs.length < Math.round((switches * round) / scale.rounds)) {
         const version = versionOf(switchMs.length + 1);
         load.expect(null);
         switchMs.push(await timed(() => deployer.deploy(version)));
         load.expect(version);
         await delay(betweenMs);
+        const during = deployer.keepsPrevious && known.has(version) ? kept : started;
+        during.push(...latencies(await load.take()));
+        known.add(version);
       }
-      busy.push(...latencies(await load.take()));
       // What drains is still asked for what it has in flight.
       await deployer.rest();
     }
@@ -125,19 +112,9 @@ async function underLoad(deployer: Deployer, switches: number, scale: Scale): Pr
     const counts = all.map((each) => each.counts).reduce(added);
     const reasons = all.map((each) => each.reasons).reduce(addedReasons, {});
     const { isFirst } = load;
-    return { isFirst, switchMs, quiet, besideWork, busy, counts, reasons, ...(await seenBy(deployer)) };
+    return { isFirst, switchMs, quiet, kept, started, counts, reasons, ...(await seenBy(deployer)) };
   } finally {
     load.kill();
-  }
-}
-
-/** Keeps a core for `workMs` of each second. */
-async function work(forMs: number): Promise<void> {
-  const end = performance.now() + forMs;
-  while (performance.now() < end) {
-    const until = performance.now() + workMs;
-    while (performance.now() < until);
-    await delay(1_000 - workMs);
   }
 }
 
@@ -219,13 +196,13 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
     for (const [reason, count] of Object.entries(run.reasons)) counts[`${name}, reason: ${reason}`] = count;
     samples[`${name}: switch (ms)`] = run.switchMs;
     samples[`${name}: request without switches (ms)`] = run.quiet;
-    samples[`${name}: request beside ${workMs} ms of work a second (ms)`] = run.besideWork;
-    samples[`${name}: request during switches (ms)`] = run.busy;
-    for (const percent of [50, 99]) {
-      const quiet = percentile(run.quiet, percent);
-      ratios[`${name}: p${percent} during switches ÷ without`] = percentile(run.busy, percent) / quiet;
-      ratios[`${name}: p${percent} beside ${workMs} ms of work a second ÷ without`] =
-        percentile(run.besideWork, percent) / quiet;
+    const during = { 'back and forth': run.kept, 'to a new container': run.started };
+    for (const [which, latencies] of Object.entries(during)) {
+      if (latencies.length === 0) continue;
+      samples[`${name}: request during switches ${which} (ms)`] = latencies;
+      for (const percent of [50, 99])
+        ratios[`${name}: p${percent} during switches ${which} ÷ without`] =
+          percentile(latencies, percent) / percentile(run.quiet, percent);
     }
   }
   // The old container outlives every short request there: what is lost is lost by the reload itself.
@@ -237,10 +214,8 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
   const mustBeZero = Object.keys(counts).filter((name) =>
     /^pointsman.*: (failed|reset|wrong|cut|twice)$/.test(name),
   );
-  const goals = runs.flatMap(([name]) => {
-    const p99 = `${name}: p99 during switches ÷ without`;
-    return name.startsWith('pointsman') ? [{ name: p99, value: ratios[p99] ?? Number.NaN, atMost: 1.2 }] : [];
-  });
+  const p99 = 'pointsman: p99 during switches back and forth ÷ without';
+  const goals = [{ name: p99, value: ratios[p99] ?? Number.NaN, atMost: 1.2 }];
   const notes = missing.map((name) => `${name} is not on the PATH: nothing was measured of it`);
   if (runs.some(([, { isFirst }]) => !isFirst))
     notes.push('the clients could not be put before everything else: their own waiting is in the latencies');
