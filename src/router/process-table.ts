@@ -133,7 +133,7 @@ export async function listenerOf(
   return null;
 }
 
-/** A file about one process: the kernel has it ready, and asking a thread for it takes ten times as long. */
+/** A file about one process: the kernel has it ready, and asking a thread for it takes twenty times as long. */
 function readOne(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');

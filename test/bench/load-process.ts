@@ -18,11 +18,9 @@ export class Load {
     readonly isFirst: boolean,
   ) {}
 
+  /** Threads that come later are as the one that makes them. */
   static async start(options: LoadOptions): Promise<Load> {
     const child = fork(fileURLToPath(new URL('load.ts', import.meta.url)), [JSON.stringify(options)]);
-    // It is asked for what it did; then its threads are there.
-    const load = new Load(child, false);
-    await load.take();
     const isFirst = await run('chrt', ['--all-tasks', '--rr', '--pid', '1', String(child.pid)]).then(
       () => true,
       () => false,

@@ -83,6 +83,18 @@ const failing = (behaviour: Behaviour, release = false): Scenario => ({
   act: (stage) => void stage.app('alpha', behaviour),
 });
 
+/** A commit, and its revert after `meanwhile`. */
+const reverted = (name: string, meanwhile: (stage: Stage) => Promise<void>): Scenario => ({
+  name,
+  before: two,
+  async act(stage) {
+    const old = stage.tip;
+    stage.config({ alpha: { version: 2 } });
+    await meanwhile(stage);
+    stage.world.git.moveConfig(old);
+  },
+});
+
 export const scenarios: readonly Scenario[] = [
   {
     name: 'first deployment',
@@ -108,26 +120,8 @@ export const scenarios: readonly Scenario[] = [
     before: two,
     act: (stage) => void stage.config({ alpha: { version: 2 } }),
   },
-  {
-    name: 'warm revert',
-    before: two,
-    async act(stage) {
-      const old = stage.tip;
-      stage.config({ alpha: { version: 2 } });
-      await stage.run(8_000);
-      stage.world.git.moveConfig(old);
-    },
-  },
-  {
-    name: 'cold revert',
-    before: two,
-    async act(stage) {
-      const old = stage.tip;
-      stage.config({ alpha: { version: 2 } });
-      await stage.run(60_000);
-      stage.world.git.moveConfig(old);
-    },
-  },
+  reverted('warm revert', (stage) => stage.run(8_000)),
+  reverted('cold revert', (stage) => stage.run(60_000)),
   failing('unbuildable'),
   failing('bad-release', true),
   failing('crash'),
@@ -142,28 +136,12 @@ export const scenarios: readonly Scenario[] = [
       stage.app('alpha');
     },
   },
-  {
-    name: 'reverted while it switches',
-    before: two,
-    async act(stage) {
-      const old = stage.tip;
-      stage.config({ alpha: { version: 2 } });
-      await stage.until('create switch alpha.green');
-      stage.world.git.moveConfig(old);
-    },
-  },
-  {
-    name: 'reverted while a switch that was taken back is tried again',
-    before: two,
-    async act(stage) {
-      const old = stage.tip;
-      stage.config({ alpha: { version: 2 } });
-      await stage.until('create switch alpha.green');
-      await stage.until('barrier', 'error');
-      await stage.until('create switch alpha.green');
-      stage.world.git.moveConfig(old);
-    },
-  },
+  reverted('reverted while it switches', (stage) => stage.until('create switch alpha.green')),
+  reverted('reverted while a switch that was taken back is tried again', async (stage) => {
+    await stage.until('create switch alpha.green');
+    await stage.until('barrier', 'error');
+    await stage.until('create switch alpha.green');
+  }),
   { name: 'removal', before: two, act: (stage) => void stage.config({ beta: null }) },
   {
     name: 'removal and restore',

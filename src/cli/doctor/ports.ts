@@ -1,4 +1,5 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
+import { commandLine } from '../../router/process-table.js';
 
 /** Command lines of the processes that listen on a TCP port; empty: nobody does; an unknown one is `''`. */
 export type Listeners = (port: number) => Promise<readonly string[]>;
@@ -15,7 +16,7 @@ export const listenersOf: Listeners = async (port) => {
   if (inodes.size === 0) return [];
   const commands: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    if (await holds(pid, inodes)) commands.push(await commandOf(pid));
+    if (await holds(pid, inodes)) commands.push((await commandLine(Number(pid))) ?? '');
   }
   return commands.length > 0 ? commands : [''];
 };
@@ -39,9 +40,4 @@ async function holds(pid: string, inodes: ReadonlySet<string>): Promise<boolean>
     if (inode !== undefined && inodes.has(inode)) return true;
   }
   return false;
-}
-
-async function commandOf(pid: string): Promise<string> {
-  const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return text.replaceAll('\0', ' ').trim();
 }
