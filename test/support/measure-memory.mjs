@@ -1,10 +1,11 @@
 /**
  * A preload, `node --import measure-memory.mjs dist/main.js …`: at SIGUSR2 the process collects its
- * garbage and writes what is left, in bytes, as JSON to the file $MEASURE_MEMORY, put in place by a rename.
+ * garbage and writes as JSON, in bytes, what is left (`used`) and what is resident outside of V8's heap
+ * (`native`) to the file $MEASURE_MEMORY, put in place by a rename.
  */
 import { rename, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
@@ -18,6 +19,7 @@ process.on('SIGUSR2', async () => {
     await delay(10);
   }
   const { rss, heapUsed, external } = process.memoryUsage();
-  await writeFile(`${file}.new`, JSON.stringify({ rss, used: heapUsed + external }));
+  const native = rss - getHeapStatistics().total_physical_size;
+  await writeFile(`${file}.new`, JSON.stringify({ native, used: heapUsed + external }));
   await rename(`${file}.new`, file);
 });
