@@ -24,6 +24,7 @@ export interface Parts {
 export abstract class Control implements Deployer {
   /** Each switch is to a container of its own. */
   readonly keepsPrevious = false;
+  readonly notes = [];
   abstract readonly name: string;
   readonly host = 'swap.localhost';
   readonly port: number;

@@ -13,6 +13,8 @@ export interface Deployer extends LoadOptions {
   readonly name: string;
   /** Whether a version that served before still runs, and gets its traffic back without a start. */
   readonly keepsPrevious: boolean;
+  /** What this machine could not do as it should be, and what that means for the figures. */
+  readonly notes: readonly string[];
   /** Resolves when the way of deploying says that `version` is live. */
   deploy(version: string): Promise<void>;
   /** Waits for what it does behind the back of a finished deployment. */

@@ -14,18 +14,18 @@ const run = promisify(execFile);
 export class Load {
   private constructor(
     private readonly child: ChildProcess,
-    /** Whether its threads go before everything else. */
-    readonly isFirst: boolean,
+    /** What this machine could not do. */
+    readonly notes: readonly string[],
   ) {}
 
   /** Threads that come later are as the one that makes them. */
   static async start(options: LoadOptions): Promise<Load> {
     const child = fork(fileURLToPath(new URL('load.ts', import.meta.url)), [JSON.stringify(options)]);
-    const isFirst = await run('chrt', ['--all-tasks', '--rr', '--pid', '1', String(child.pid)]).then(
-      () => true,
-      () => false,
+    const notes = await run('chrt', ['--all-tasks', '--rr', '--pid', '1', String(child.pid)]).then(
+      () => [],
+      () => ['the clients could not be put before everything else: their own waiting is in the latencies'],
     );
-    return new Load(child, isFirst);
+    return new Load(child, notes);
   }
 
   /** Requests started from now on must be answered by this version; null: by any. */

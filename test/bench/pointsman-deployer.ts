@@ -2,11 +2,14 @@ import { watch } from 'node:fs';
 import type { Controller } from '../support/controller.js';
 import { git } from '../support/git.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
+import { unitCpuGroup, type CpuGroup } from './cpu-group.js';
 import { drainMs, healthIntervalMs, type Deployer } from './deployer.js';
 import { MeasuredProject, createApplication } from './project.js';
 
 const longestMs = 120_000;
 const branch = 'refs/heads/main';
+const noGroups =
+  'no control group could be made: the controller has the same share of the processor as everybody else, not that of its unit';
 
 /** Real commits to a config repository, and the real controller. */
 export class PointsmanDeployer implements Deployer {
@@ -22,6 +25,8 @@ export class PointsmanDeployer implements Deployer {
     project: string,
     /** Commits of the versions to come. */
     private readonly commits: string[],
+    private readonly group: CpuGroup | null,
+    readonly notes: readonly string[],
   ) {
     this.#project = new MeasuredProject(scenario, controller, project);
     this.host = `${project}.localhost`;
@@ -45,7 +50,11 @@ export class PointsmanDeployer implements Deployer {
         commits.push(await scenario.commitManifest(project, null, manifestOf(version, source)));
       await git(config.path, 'update-ref', branch, start);
       const controller = scenario.start();
-      return new PointsmanDeployer(scenario, controller, project, commits);
+      // By itself only once nginx runs, which is a unit of its own.
+      await controller.waitFor('nginx runs', ({ status }) => status?.components.nginx.ok === true);
+      const group = await unitCpuGroup(controller.pid);
+      const notes = group === null ? [noGroups] : [];
+      return new PointsmanDeployer(scenario, controller, project, commits, group, notes);
     } catch (error) {
       await scenario.cleanup();
       throw error;
@@ -80,8 +89,9 @@ export class PointsmanDeployer implements Deployer {
     await this.#project.settled({ alone: false });
   }
 
-  close(): Promise<void> {
-    return this.scenario.cleanup();
+  async close(): Promise<void> {
+    await this.scenario.cleanup();
+    await this.group?.remove();
   }
 }
 
