@@ -24,7 +24,7 @@ export interface Parts {
 export abstract class Control implements Deployer {
   /** Each switch is to a container of its own. */
   readonly keepsPrevious = false;
-  readonly notes = [];
+  readonly notes: readonly string[] = [];
   abstract readonly name: string;
   readonly host = 'swap.localhost';
   readonly port: number;

@@ -11,28 +11,37 @@ export interface CpuGroup {
   remove(): Promise<void>;
 }
 
+/** What the share is written to, by the version of control groups. */
+const versions = [
+  { root: '/sys/fs/cgroup', file: 'cpu.weight', shareOf: (weight: number): number => weight },
+  // By shares, of which everybody has 1,024.
+  { root: '/sys/fs/cgroup/cpu', file: 'cpu.shares', shareOf: (weight: number) => Math.round(weight * 10.24) },
+];
+
 /**
  * Gives a process the share of the processor that the unit for systemd gives the controller. Null where
- * this machine has no control groups that this user may make.
+ * no control group can be made.
  */
 export async function unitCpuGroup(pid: number): Promise<CpuGroup | null> {
-  const weight = Number(/^CPUWeight=(\d+)$/m.exec(await readFile(unitFile, 'utf8'))?.[1]);
-  const name = `bench-${randomBytes(3).toString('hex')}`;
-  for (const { root, file, value } of [
-    { root: '/sys/fs/cgroup', file: 'cpu.weight', value: weight },
-    // Version 1 says the same by shares, of which everybody has 1,024.
-    { root: '/sys/fs/cgroup/cpu', file: 'cpu.shares', value: Math.round((weight * 1024) / 100) },
-  ]) {
-    const folder = join(root, name);
-    const made = await mkdir(folder).then(
-      () => true,
-      () => false,
-    );
-    if (!made) continue;
-    if (existsSync(join(folder, file))) {
-      await writeFile(join(folder, file), String(value));
-      await writeFile(join(folder, 'cgroup.procs'), String(pid));
-      return { remove: () => rmdir(folder) };
+  const weight = /^CPUWeight=(\d+)$/m.exec(await readFile(unitFile, 'utf8'))?.[1];
+  if (weight === undefined) throw new Error(`${unitFile.pathname} has no CPUWeight`);
+  for (const { root, file, shareOf } of versions) {
+    const folder = join(root, `bench-${randomBytes(3).toString('hex')}`);
+    try {
+      await mkdir(folder);
+    } catch {
+      continue;
+    }
+    try {
+      // Where control groups are of the other version this is a plain folder, or one without the file.
+      if (existsSync(join(folder, file))) {
+        await writeFile(join(folder, file), String(shareOf(Number(weight))));
+        await writeFile(join(folder, 'cgroup.procs'), String(pid));
+        return { remove: () => rmdir(folder) };
+      }
+    } catch (error) {
+      await rmdir(folder);
+      throw error;
     }
     await rmdir(folder);
   }

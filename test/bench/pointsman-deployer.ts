@@ -50,7 +50,7 @@ export class PointsmanDeployer implements Deployer {
         commits.push(await scenario.commitManifest(project, null, manifestOf(version, source)));
       await git(config.path, 'update-ref', branch, start);
       const controller = scenario.start();
-      // By itself only once nginx runs, which is a unit of its own.
+      // The controller alone gets that share: nginx, which it has started by then, is a unit of its own as installed.
       await controller.waitFor('nginx runs', ({ status }) => status?.components.nginx.ok === true);
       const group = await unitCpuGroup(controller.pid);
       const notes = group === null ? [noGroups] : [];
@@ -90,8 +90,11 @@ export class PointsmanDeployer implements Deployer {
   }
 
   async close(): Promise<void> {
-    await this.scenario.cleanup();
-    await this.group?.remove();
+    try {
+      await this.scenario.cleanup();
+    } finally {
+      await this.group?.remove();
+    }
   }
 }
 

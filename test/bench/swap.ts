@@ -19,7 +19,7 @@ interface Scale {
   readonly quietMs: number;
   /**
    * Under the load of each of the two versions, before the first round: Node.js compiles what it finds
-   * it needs. The p99 of the first 30 s is 3 to 4 ms, afterwards 2.
+   * it needs. The p99 of the first half minute is 3 to 5 ms, afterwards 2.
    */
   readonly warmUpMs: number;
 }
@@ -75,7 +75,7 @@ export const swap: Benchmark = {
   },
 };
 
-/** Both versions are warm before switches between them are timed: each was under the load for a while. */
+/** Each of the two versions was under the load for a while before switches between them are timed. */
 function planOfPointsman(scale: Scale): Plan {
   const never = Array.from({ length: scale.toNew }, (_, index) => `v${index + 2}`);
   return { first, warmUp: [second, first], timed: [...backAndForth(scale.backAndForth), ...never] };
@@ -154,10 +154,10 @@ async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<
   }
 }
 
-/** In the same order, cut into parts of the same length, but for the last. */
+/** In the same order, cut into `count` parts of as much the same length as can be. */
 function rounds(versions: readonly string[], count: number): readonly (readonly string[])[] {
-  const length = Math.ceil(versions.length / count);
-  return Array.from({ length: count }, (_, index) => versions.slice(index * length, (index + 1) * length));
+  const cut = (index: number): number => Math.round((versions.length * index) / count);
+  return Array.from({ length: count }, (_, index) => versions.slice(cut(index), cut(index + 1)));
 }
 
 /** What the application counted, over all of its containers. */
@@ -200,8 +200,8 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
   const rows = runs.flatMap(([name, { counts, switchMs, twice }]) =>
     kinds.map((kind, index) => {
       const { sent, failed, reset, wrong, cut } = counts[kind];
-      const first = index === 0 ? [name, switchMs.length] : ['', ''];
-      return [...first, kind, sent, failed, reset, wrong, cut, index === 0 ? twice : ''];
+      const named = index === 0 ? [name, switchMs.length] : ['', ''];
+      return [...named, kind, sent, failed, reset, wrong, cut, index === 0 ? twice : ''];
     }),
   );
   const head = [
