@@ -119,18 +119,40 @@ function writeAddress(address: string): string {
 export async function listenerOf(
   port: number,
 ): Promise<{ readonly pid: number; readonly command: string } | null> {
-  const listening =
-    (await connections())?.filter(({ local, state }) => state === '0A' && local.endsWith(`:${port}`)) ?? [];
-  const sockets = new Set(listening.map(({ inode }) => `socket:[${inode}]`));
-  if (sockets.size === 0) return null;
-  for (const pid of await processes()) {
-    const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
-    for (const descriptor of descriptors) {
-      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '');
-      if (sockets.has(target)) return { pid, command: (await commandLine(pid)) ?? '?' };
-    }
+  const [first] = (await listenersOf(port)) ?? [];
+  return first === undefined ? null : { pid: first.pid, command: first.command ?? '?' };
+}
+
+/**
+ * The processes that listen on a TCP port, `command` null where it cannot be read. Null when nobody
+ * listens; empty when somebody does and cannot be seen: descriptors of other users' processes are root's.
+ */
+export async function listenersOf(
+  port: number,
+): Promise<readonly { readonly pid: number; readonly command: string | null }[] | null> {
+  const inodes = new Set(listeningInodes((await connections()) ?? [], port));
+  if (inodes.size === 0) return null;
+  const listeners: { readonly pid: number; readonly command: string | null }[] = [];
+  for (const pid of await processes())
+    if (await holdsSocket(pid, inodes)) listeners.push({ pid, command: await commandLine(pid) });
+  return listeners;
+}
+
+/** Of the sockets that listen on `port`. */
+export function listeningInodes(all: readonly Connection[], port: number): readonly string[] {
+  return all
+    .filter(({ local, state }) => state === '0A' && local.endsWith(`:${port}`))
+    .map(({ inode }) => inode);
+}
+
+async function holdsSocket(pid: number, inodes: ReadonlySet<string>): Promise<boolean> {
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  for (const descriptor of descriptors) {
+    const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '');
+    const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+    if (inode !== undefined && inodes.has(inode)) return true;
   }
-  return null;
+  return false;
 }
 
 /** A file about one process: the kernel has it ready, and asking a thread for it takes twenty times as long. */

@@ -20,10 +20,8 @@ export interface Parts {
   readonly ports: readonly [number, number];
 }
 
-/** Containers of the application by the bare engine, behind whatever the control puts before them. */
+/** Containers of the application by the bare engine, one for each switch, behind whatever the control puts before them. */
 export abstract class Control implements Deployer {
-  /** Each switch is to a container of its own. */
-  readonly keepsPrevious = false;
   readonly notes: readonly string[] = [];
   abstract readonly name: string;
   readonly host = 'swap.localhost';

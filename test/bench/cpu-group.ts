@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -29,21 +28,13 @@ export async function unitCpuGroup(pid: number): Promise<CpuGroup | null> {
     const folder = join(root, `bench-${randomBytes(3).toString('hex')}`);
     try {
       await mkdir(folder);
+      // Not made where it is not there: control groups of the other version, or of none.
+      await writeFile(join(folder, file), String(shareOf(Number(weight))), { flag: 'r+' });
+      await writeFile(join(folder, 'cgroup.procs'), String(pid));
+      return { remove: () => rmdir(folder) };
     } catch {
-      continue;
+      await rmdir(folder).catch(() => undefined);
     }
-    try {
-      // Where control groups are of the other version this is a plain folder, or one without the file.
-      if (existsSync(join(folder, file))) {
-        await writeFile(join(folder, file), String(shareOf(Number(weight))));
-        await writeFile(join(folder, 'cgroup.procs'), String(pid));
-        return { remove: () => rmdir(folder) };
-      }
-    } catch (error) {
-      await rmdir(folder);
-      throw error;
-    }
-    await rmdir(folder);
   }
   return null;
 }

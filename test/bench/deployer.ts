@@ -11,8 +11,6 @@ export const healthIntervalMs = 100;
 /** A way to put a new version of the application behind a proxy. */
 export interface Deployer extends LoadOptions {
   readonly name: string;
-  /** Whether a version that served before still runs, and gets its traffic back without a start. */
-  readonly keepsPrevious: boolean;
   /** What this machine could not do as it should be, and what that means for the figures. */
   readonly notes: readonly string[];
   /** Resolves when the way of deploying says that `version` is live. */

@@ -14,7 +14,6 @@ const noGroups =
 /** Real commits to a config repository, and the real controller. */
 export class PointsmanDeployer implements Deployer {
   readonly name = 'pointsman';
-  readonly keepsPrevious = true;
   readonly host: string;
   readonly port: number;
   readonly #project: MeasuredProject;
@@ -26,7 +25,6 @@ export class PointsmanDeployer implements Deployer {
     /** Commits of the versions to come. */
     private readonly commits: string[],
     private readonly group: CpuGroup | null,
-    readonly notes: readonly string[],
   ) {
     this.#project = new MeasuredProject(scenario, controller, project);
     this.host = `${project}.localhost`;
@@ -53,12 +51,15 @@ export class PointsmanDeployer implements Deployer {
       // The controller alone gets that share: nginx, which it has started by then, is a unit of its own as installed.
       await controller.waitFor('nginx runs', ({ status }) => status?.components.nginx.ok === true);
       const group = await unitCpuGroup(controller.pid);
-      const notes = group === null ? [noGroups] : [];
-      return new PointsmanDeployer(scenario, controller, project, commits, group, notes);
+      return new PointsmanDeployer(scenario, controller, project, commits, group);
     } catch (error) {
       await scenario.cleanup();
       throw error;
     }
+  }
+
+  get notes(): readonly string[] {
+    return this.group === null ? [noGroups] : [];
   }
 
   async deploy(version: string): Promise<void> {

@@ -51,7 +51,7 @@ interface Measured {
 /** Versions in the order of their deployment. The first is deployed before there is any load. */
 interface Plan {
   readonly first: string;
-  /** Under the load, before anything is timed. */
+  /** Under the load, before anything is timed. Switches to these start nothing later: they still run. */
   readonly warmUp: readonly string[];
   readonly timed: readonly string[];
 }
@@ -121,7 +121,6 @@ async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<
   const quiet: number[] = [];
   const kept: number[] = [];
   const started: number[] = [];
-  const known = new Set([plan.first, ...plan.warmUp]);
   try {
     load.expect(plan.first);
     await delay(scale.warmUpMs);
@@ -138,9 +137,8 @@ async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<
       for (const version of round) {
         switchMs.push(await switchTo(version));
         await delay(betweenMs);
-        const during = deployer.keepsPrevious && known.has(version) ? kept : started;
+        const during = plan.warmUp.includes(version) ? kept : started;
         during.push(...(await take()));
-        known.add(version);
       }
     }
     await deployer.rest();

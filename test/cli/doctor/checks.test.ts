@@ -16,7 +16,8 @@ import { checkGit } from '../../../src/cli/doctor/git.js';
 import { checkClock, checkDisk, checkNode } from '../../../src/cli/doctor/machine.js';
 import { checkNginxPorts, checkNginxProgram } from '../../../src/cli/doctor/nginx.js';
 import { checkPermissions } from '../../../src/cli/doctor/permissions.js';
-import { listenersOf, listeningInodes } from '../../../src/cli/doctor/ports.js';
+import { listenersOf } from '../../../src/cli/doctor/ports.js';
+import { listeningInodes, parseConnections } from '../../../src/router/process-table.js';
 import { settingsIn, temporaryFolder } from '../cli.js';
 
 const never = new AbortController().signal;
@@ -226,7 +227,7 @@ describe('ports', () => {
    0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1
    1: 0100007F:0050 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 222 1
    2: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 333 1`;
-    expect(listeningInodes(table, 80)).toEqual(['111']);
+    expect(listeningInodes(parseConnections(table), 80)).toEqual(['111']);
   });
 });
 
