@@ -64,7 +64,8 @@ export async function switchTraffic(
     cause: step.cause,
     isRollback: step.isRollback,
   });
-  await logOutput(deployment, container.id, startLines);
+  // A slot that still ran says nothing of this deployment.
+  if (state.startedAt !== null) await logOutput(deployment, container.id, startLines);
 }
 
 /** The first site file. Where its domains are not free yet, the deployment ends all the same and the plan asks again. */

@@ -39,6 +39,11 @@ type Read<P> = ManifestTreeResult<P> & { readonly cache: ManifestTreeCache<P> };
 
 /** Commits fetched between two clean-ups of the mirror. */
 const fetchesPerTidy = 64;
+/**
+ * Manifests are read in well under a second, and each commit that stays makes the next fetch dearer: git names
+ * every shallow commit that it has to the server.
+ */
+const graceSeconds = 60;
 
 /**
  * The config repository, mirrored. A look costs one listing; when the tip moved, one fetch and the
@@ -235,7 +240,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
     this.#fetches += 1;
     if (this.#fetches % fetchesPerTidy !== 0) return;
     try {
-      await this.#mirror.collect(new Set([tip]), null, signal);
+      await this.#mirror.collect(new Set([tip]), null, graceSeconds, signal);
     } catch (error) {
       if (isAbort(error, signal)) throw error;
       this.#deps.log.warn(

@@ -9,6 +9,8 @@ import { commitOf, covers, fullNameOf, missingRef, nameOf, readTreeId, scopeOf }
 /** A listing that failed less than this ago is not tried again by the next question. */
 const failureCountsMs = 3_000;
 const rememberedTrees = 1_000;
+/** A build may stream a large context for long. */
+const graceSeconds = 3_600;
 
 /**
  * One application repository, and what is known of it in this process. A ref means what the last
@@ -85,7 +87,8 @@ export class FollowedRepository {
     this.#usedBefore = used;
     if (before === null) return;
     const kept = new Set([...used, ...before]);
-    await this.mirror.collect(kept, keepRecords || this.#names.size === 0 ? null : this.#names, signal);
+    const names = keepRecords || this.#names.size === 0 ? null : this.#names;
+    await this.mirror.collect(kept, names, graceSeconds, signal);
     for (const key of this.#trees.keys()) if (!kept.has(key.slice(0, 40))) this.#trees.delete(key);
   }
 

@@ -10,8 +10,6 @@ export const full = 'refs/pointsman/full';
 /** Where a ref is fetched to before its commit is known. */
 export const incoming = 'refs/pointsman/incoming';
 
-/** Unreachable objects younger than this stay: another process may be reading them. */
-const graceSeconds = 3_600;
 const packTimeoutMs = 5 * 60_000;
 
 /** Names come from manifests and servers; their hash is always a valid part of a ref. */
@@ -24,12 +22,14 @@ export type MirrorRun = (args: readonly string[], input?: string, timeoutMs?: nu
 
 /**
  * Deletes our refs that nothing needs, then packs. Kept: commits in `keep`, records of the refs called
- * `names` (all when null), and the commits those records point to.
+ * `names` (all when null), and the commits those records point to. Objects that nothing keeps go when they
+ * are `graceSeconds` old: someone may be reading them.
  */
 export async function collectMirror(
   run: MirrorRun,
   keep: ReadonlySet<string>,
   names: ReadonlySet<string> | null,
+  graceSeconds: number,
 ): Promise<void> {
   const listed = await run(['for-each-ref', '--format=%(refname) %(objectname)']);
   if (listed.code !== 0) return;

@@ -156,16 +156,23 @@ export class Mirror {
 
   /**
    * Lets go of every kept commit but `keep` and the recorded ones, and of records but those of the refs
-   * called `names` (null keeps all of them), and packs what is left. Objects that nothing keeps go after an hour.
+   * called `names` (null keeps all of them), and packs what is left. Objects that nothing keeps go when they are
+   * `graceSeconds` old; a reader that needs longer fetches them anew.
    */
   async collect(
     keep: ReadonlySet<string>,
     names: ReadonlySet<string> | null,
+    graceSeconds: number,
     signal: AbortSignal,
   ): Promise<void> {
     if (!existsSync(this.path)) return;
     await this.#exclusively(signal, () =>
-      collectMirror((args, input, timeoutMs) => this.run(args, signal, input, timeoutMs), keep, names),
+      collectMirror(
+        (args, input, timeoutMs) => this.run(args, signal, input, timeoutMs),
+        keep,
+        names,
+        graceSeconds,
+      ),
     );
   }
 

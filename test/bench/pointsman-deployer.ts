@@ -1,15 +1,13 @@
 import { watch } from 'node:fs';
 import type { Controller } from '../support/controller.js';
-import { git } from '../support/git.js';
+import { RefMover } from '../support/git.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
-import { unitCpuGroup, type CpuGroup } from './cpu-group.js';
 import { drainMs, healthIntervalMs, type Deployer } from './deployer.js';
 import { MeasuredProject, createApplication } from './project.js';
+import { asUnit, type AsUnit } from './unit.js';
 
 const longestMs = 120_000;
 const branch = 'refs/heads/main';
-const noGroups =
-  'no control group could be made: the controller has the same share of the processor as everybody else, not that of its unit';
 
 /** Real commits to a config repository, and the real controller. */
 export class PointsmanDeployer implements Deployer {
@@ -24,7 +22,8 @@ export class PointsmanDeployer implements Deployer {
     project: string,
     /** Commits of the versions to come. */
     private readonly commits: string[],
-    private readonly group: CpuGroup | null,
+    private readonly refs: RefMover,
+    private readonly unit: AsUnit,
   ) {
     this.#project = new MeasuredProject(scenario, controller, project);
     this.host = `${project}.localhost`;
@@ -46,12 +45,13 @@ export class PointsmanDeployer implements Deployer {
       const commits: string[] = [];
       for (const version of versions)
         commits.push(await scenario.commitManifest(project, null, manifestOf(version, source)));
-      await git(config.path, 'update-ref', branch, start);
+      const refs = new RefMover(config.path);
+      await refs.move(branch, start);
       const controller = scenario.start();
       // The controller alone gets that share: nginx, which it has started by then, is a unit of its own as installed.
       await controller.waitFor('nginx runs', ({ status }) => status?.components.nginx.ok === true);
-      const group = await unitCpuGroup(controller.pid);
-      return new PointsmanDeployer(scenario, controller, project, commits, group);
+      const unit = await asUnit(controller.pid);
+      return new PointsmanDeployer(scenario, controller, project, commits, refs, unit);
     } catch (error) {
       await scenario.cleanup();
       throw error;
@@ -59,7 +59,7 @@ export class PointsmanDeployer implements Deployer {
   }
 
   get notes(): readonly string[] {
-    return this.group === null ? [noGroups] : [];
+    return this.unit.notes;
   }
 
   async deploy(version: string): Promise<void> {
@@ -80,7 +80,7 @@ export class PointsmanDeployer implements Deployer {
         AbortSignal.timeout(longestMs).onabort = () =>
           reject(new Error(`${version} is not live within ${longestMs} ms`));
       });
-      await Promise.all([live, git(this.scenario.config.path, 'update-ref', branch, commit)]);
+      await Promise.all([live, this.refs.move(branch, commit)]);
     } finally {
       watcher.close();
     }
@@ -92,9 +92,10 @@ export class PointsmanDeployer implements Deployer {
 
   async close(): Promise<void> {
     try {
+      await this.refs.close();
       await this.scenario.cleanup();
     } finally {
-      await this.group?.remove();
+      await this.unit.remove();
     }
   }
 }

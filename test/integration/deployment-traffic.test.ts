@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Client } from '../support/client.js';
 import type { Controller } from '../support/controller.js';
@@ -17,6 +19,10 @@ async function expectNothingLost(client: Client): Promise<void> {
   const counts = await client.stop();
   expect(counts).toMatchObject({ failed: 0, wrong: 0, reasons: {} });
   expect(counts.sent).toBeGreaterThan(leastSent);
+}
+
+function logOf(project: string, deployment: string): Promise<string> {
+  return readFile(join(scenario.stateDir, 'logs', project, `${deployment}.log`), 'utf8');
 }
 
 function untilDrained(
@@ -134,6 +140,9 @@ describe('an update and its revert', () => {
       'blue→green deploy',
       'green→blue rollback',
     ]);
+    // What a container says when it starts is in the log of the deployment that started it, and only there.
+    const logs = await Promise.all(deploymentsOf(journal, shop).map(({ id }) => logOf(shop, id)));
+    expect(logs.map((log) => /\blistening$/m.test(log))).toEqual([true, true, false]);
     await expectNothingLost(client);
   });
 

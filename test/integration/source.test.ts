@@ -1,5 +1,16 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -1175,6 +1186,30 @@ describe('application sources', () => {
     expect(refs).toContain(next);
     expect(refs).not.toContain(old);
     expect(await use()).toBe(next);
+  });
+});
+
+describe('the mirror of the config repository', () => {
+  it('lets go of older commits after so many, so that the next is fetched as quickly as the first', async () => {
+    const repo = await makeRepository(join(folder, 'config'), { bare: true });
+    const { config } = openConfig(repo);
+    const shallow = async () =>
+      (await readFile(join((await mirrors())[0] ?? '', 'shallow'), 'utf8')).trim().split('\n');
+    const commitAndSync = async (index: number) => {
+      const commit = await commitFiles(repo, { 'projects/a.yaml': `a-${index}\n` });
+      expect((await config.sync(signal)).desired?.commit).toBe(commit);
+      return commit;
+    };
+    for (let index = 1; index < 64; index += 1) await commitAndSync(index);
+    expect(await shallow()).toHaveLength(63);
+    // More than the minute ago for which everything stays.
+    const objects = join((await mirrors())[0] ?? '', 'objects');
+    const then = new Date(Date.now() - 90_000);
+    for (const entry of await readdir(objects, { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) await utimes(join(entry.parentPath, entry.name), then, then);
+    const tip = await commitAndSync(64);
+    expect(await shallow()).toEqual([tip]);
+    await commitAndSync(65);
   });
 });
 

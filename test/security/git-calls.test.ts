@@ -105,7 +105,7 @@ const shapes: readonly RegExp[] = [
   new RegExp(`^--git-dir=MIRROR archive --format=tar ${hash}$`),
   /^--git-dir=MIRROR for-each-ref --format=%\(refname\) %\(objectname\)$/,
   /^--git-dir=MIRROR count-objects -v$/,
-  /^--git-dir=MIRROR gc --quiet --force --prune=3600\.seconds\.ago$/,
+  /^--git-dir=MIRROR gc --quiet --force --prune=(60|3600)\.seconds\.ago$/,
 ];
 
 const variables: ReadonlyMap<string, RegExp> = new Map([

@@ -1,9 +1,11 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const identity = {
@@ -43,6 +45,37 @@ async function gitWithInput(
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });
+}
+
+/**
+ * One git that moves refs of `folder`, however often. For whoever measures what a new commit costs: a
+ * process for each would be a cost of the measuring.
+ */
+export class RefMover {
+  readonly #git: ChildProcessWithoutNullStreams;
+  readonly #answers: AsyncIterator<string>;
+  readonly #closed: Promise<unknown>;
+
+  constructor(private readonly folder: string) {
+    this.#git = spawn('git', ['-C', folder, 'update-ref', '--stdin'], { env: environment });
+    this.#git.stdin.on('error', () => undefined);
+    this.#closed = once(this.#git, 'close');
+    this.#answers = createInterface(this.#git.stdout)[Symbol.asyncIterator]();
+  }
+
+  async move(ref: string, commit: string): Promise<void> {
+    this.#git.stdin.write(`start\nupdate ${ref} ${commit}\ncommit\n`);
+    for (const wanted of ['start: ok', 'commit: ok']) {
+      const { value, done } = await this.#answers.next();
+      if (done === true || value !== wanted)
+        throw new Error(`git does not move ${ref} of ${this.folder} to ${commit}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#git.stdin.end();
+    await this.#closed;
+  }
 }
 
 /** A new repository at `path`: with a work tree, or bare. Default branch `main`. Resolves to `path`. */
