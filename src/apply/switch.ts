@@ -64,8 +64,9 @@ export async function switchTraffic(
     cause: step.cause,
     isRollback: step.isRollback,
   });
-  // A slot that still ran says nothing of this deployment.
-  if (state.startedAt !== null) await logOutput(deployment, container.id, startLines);
+  // A slot that ran before says nothing of this deployment; started before a restart of ours, it does.
+  if (state.startedAt !== null || container.labels.deployment === deployment.id)
+    await logOutput(deployment, container.id, startLines);
 }
 
 /** The first site file. Where its domains are not free yet, the deployment ends all the same and the plan asks again. */

@@ -5,6 +5,7 @@ import type { DesiredState, Problem } from '../manifest/project.js';
 import type { Settings } from '../settings/settings.js';
 import { printable } from './entry-name.js';
 import { looseRef } from './local-refs.js';
+import { parseLocation } from './location.js';
 import {
   emptyManifestTree,
   readManifestTree,
@@ -40,10 +41,11 @@ type Read<P> = ManifestTreeResult<P> & { readonly cache: ManifestTreeCache<P> };
 /** Commits fetched between two clean-ups of the mirror. */
 const fetchesPerTidy = 64;
 /**
- * Manifests are read in well under a second, and each commit that stays makes the next fetch dearer: git names
- * every shallow commit that it has to the server.
+ * Manifests are read right after their commit was fetched, and each commit that stays makes the next fetch
+ * dearer: git names every shallow commit that it has to the server. `builds`: applications are built from this
+ * mirror too, of commits that were fetched before.
  */
-const graceSeconds = 60;
+const graceSeconds = { manifests: 60, builds: 3_600 };
 
 /**
  * The config repository, mirrored. A look costs one listing; when the tip moved, one fetch and the
@@ -240,7 +242,8 @@ export class GitConfigRepository<P> implements ConfigRepository {
     this.#fetches += 1;
     if (this.#fetches % fetchesPerTidy !== 0) return;
     try {
-      await this.#mirror.collect(new Set([tip]), null, graceSeconds, signal);
+      const grace = this.#isSource() ? graceSeconds.builds : graceSeconds.manifests;
+      await this.#mirror.collect(new Set([tip]), null, grace, signal);
     } catch (error) {
       if (isAbort(error, signal)) throw error;
       this.#deps.log.warn(
@@ -250,10 +253,27 @@ export class GitConfigRepository<P> implements ConfigRepository {
     }
   }
 
+  /** Whether an application comes out of this repository, and so out of this mirror. */
+  #isSource(): boolean {
+    const { key } = this.#mirror.location;
+    return [...(this.#desired?.projects.values() ?? [])].some(
+      ({ project: { source } }) => source.kind === 'git' && keyOf(source.repo) === key,
+    );
+  }
+
   async #inTurn<T>(look: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(look);
     this.#turn = result.catch(() => undefined);
     return result;
+  }
+}
+
+/** Null for an address that is none. */
+function keyOf(address: string): string | null {
+  try {
+    return parseLocation(address).key;
+  } catch {
+    return null;
   }
 }
 

@@ -23,7 +23,7 @@ export type MirrorRun = (args: readonly string[], input?: string, timeoutMs?: nu
 /**
  * Deletes our refs that nothing needs, then packs. Kept: commits in `keep`, records of the refs called
  * `names` (all when null), and the commits those records point to. Objects that nothing keeps go when they
- * are `graceSeconds` old: someone may be reading them.
+ * were written more than `graceSeconds` ago: someone may be reading them.
  */
 export async function collectMirror(
   run: MirrorRun,

@@ -156,8 +156,8 @@ export class Mirror {
 
   /**
    * Lets go of every kept commit but `keep` and the recorded ones, and of records but those of the refs
-   * called `names` (null keeps all of them), and packs what is left. Objects that nothing keeps go when they are
-   * `graceSeconds` old; a reader that needs longer fetches them anew.
+   * called `names` (null keeps all of them), and packs what is left. Objects that nothing keeps go when they
+   * were written more than `graceSeconds` ago; a reader that misses one has the mirror made anew.
    */
   async collect(
     keep: ReadonlySet<string>,

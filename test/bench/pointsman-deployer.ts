@@ -36,6 +36,7 @@ export class PointsmanDeployer implements Deployer {
    */
   static async create(versions: readonly string[]): Promise<PointsmanDeployer> {
     const scenario = await createScenario({ settings: { log: { level: 'info' } } });
+    const refs = new RefMover(scenario.config.path);
     try {
       const application = await createApplication(`${scenario.folder}/application`);
       const source = { repo: application.path, commit: await application.head() };
@@ -45,7 +46,6 @@ export class PointsmanDeployer implements Deployer {
       const commits: string[] = [];
       for (const version of versions)
         commits.push(await scenario.commitManifest(project, null, manifestOf(version, source)));
-      const refs = new RefMover(config.path);
       await refs.move(branch, start);
       const controller = scenario.start();
       // The controller alone gets that share: nginx, which it has started by then, is a unit of its own as installed.
@@ -53,6 +53,7 @@ export class PointsmanDeployer implements Deployer {
       const unit = await asUnit(controller.pid);
       return new PointsmanDeployer(scenario, controller, project, commits, refs, unit);
     } catch (error) {
+      await refs.close();
       await scenario.cleanup();
       throw error;
     }

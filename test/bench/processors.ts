@@ -14,7 +14,7 @@ export function stolenShare(): () => number {
 
 const stealColumn = 7;
 
-/** All processors: user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user already. */
+/** All processors: user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user and nice already. */
 function timesOf(): readonly number[] {
   const [first = ''] = readFileSync('/proc/stat', 'utf8').split('\n');
   return first.split(/\s+/).slice(1, 9).map(Number);

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -33,15 +34,19 @@ const noSlices =
  */
 export async function asUnit(pid: number): Promise<AsUnit> {
   const unit = await readFile(unitFile, 'utf8');
-  const group = await groupOf(pid, Number(inUnit(unit, /^CPUWeight=(\d+)$/m)));
+  const weight = Number(inUnit(unit, /^CPUWeight=(\d+)$/m));
   const [program = '', ...args] = inUnit(unit, /^ExecStartPost=-\+\/usr\/bin\/(chrt .*)$/m).split(' ');
-  const sliced = await run(
+  const group = await groupOf(pid, weight);
+  const taken = await run(
     program,
     args.map((arg) => (arg === '$MAINPID' ? String(pid) : arg)),
   ).then(
     () => true,
     () => false,
   );
+  // An older kernel takes the slices, and does not use them.
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  const sliced = taken && (major > 6 || (major === 6 && minor >= 12));
   return {
     notes: [...(group === null ? [noGroup] : []), ...(sliced ? [] : [noSlices])],
     remove: async () => group?.remove(),

@@ -1,11 +1,11 @@
-import { execFile, spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile, spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const identity = {
@@ -52,14 +52,17 @@ async function gitWithInput(
  * process for each would be a cost of the measuring.
  */
 export class RefMover {
-  readonly #git: ChildProcessWithoutNullStreams;
+  readonly #git: ChildProcessByStdio<Writable, Readable, null>;
   readonly #answers: AsyncIterator<string>;
-  readonly #closed: Promise<unknown>;
+  readonly #closed: Promise<void>;
 
   constructor(private readonly folder: string) {
-    this.#git = spawn('git', ['-C', folder, 'update-ref', '--stdin'], { env: environment });
+    this.#git = spawn('git', ['-C', folder, 'update-ref', '--stdin'], {
+      env: environment,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     this.#git.stdin.on('error', () => undefined);
-    this.#closed = once(this.#git, 'close');
+    this.#closed = new Promise((resolve) => this.#git.once('close', () => resolve()));
     this.#answers = createInterface(this.#git.stdout)[Symbol.asyncIterator]();
   }
 
