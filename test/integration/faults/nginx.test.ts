@@ -134,25 +134,23 @@ function meaningOf(text: string): string {
   }
 }
 
-it('mends every file that somebody damages, without a lost request', async () => {
-  const client = scenario.client(shop, 'v1');
+it('mends every file that somebody damages: a site file by a reload, a switch file without a lost request', async () => {
   const nginx = join(scenario.stateDir, 'nginx');
   const site = join(nginx, 'sites', `${shop}.conf`);
   const [switchName = ''] = await readdir(join(nginx, 'switch'));
-  const whole = {
-    [site]: await readFile(site, 'utf8'),
-    [join(nginx, 'switch', switchName)]: await readFile(join(nginx, 'switch', switchName), 'utf8'),
-  };
-  let faults = 0;
-  for (const [path, text] of Object.entries(whole)) {
-    for (const harm of [
+  for (const path of [site, join(nginx, 'switch', switchName)]) {
+    const text = await readFile(path, 'utf8');
+    const reloaded = path === site;
+    const harms = [
       () => writeFile(path, 'not for nginx {'),
       () => truncate(path, Math.floor(text.length / 2)),
       () => truncate(path, 0),
-      ...(path === site ? [() => rm(path), () => rm(join(nginx, 'sites'), { recursive: true })] : []),
-    ]) {
+      ...(reloaded ? [() => rm(path), () => rm(join(nginx, 'sites'), { recursive: true })] : []),
+    ];
+    const workers = await scenario.nginxWorkers();
+    const client = scenario.client(shop, 'v1');
+    for (const harm of harms) {
       await harm();
-      faults += 1;
       await controller.waitFor('the file is whole again', async () => {
         return meaningOf(await readFile(path, 'utf8').catch(() => '')) === meaningOf(text);
       });
@@ -160,10 +158,11 @@ it('mends every file that somebody damages, without a lost request', async () =>
       // What follows a repair within 5 ms the watch drops, and only the next full look finds it.
       await controller.waitLooks();
     }
+    const configCommit = await scenario.config.head();
+    await controller.waitIdle({ configCommit });
+    if (!reloaded) expect(await scenario.nginxWorkers()).toEqual(workers);
+    await account(`${reloaded ? 'site' : 'switch'} file damaged`, harms.length, client, { reloaded });
   }
-  const configCommit = await scenario.config.head();
-  await controller.waitIdle({ configCommit });
-  await account('nginx files damaged', faults, client);
   await invariants.end(controller);
 });
 

@@ -30,7 +30,7 @@ function linesOf(entries: readonly Entry[]): readonly string[] {
     `faults injected: ${sum(({ faults }) => faults)}`,
     `requests sent: ${sum(({ sent }) => sent)}`,
     `requests failed: ${sum(({ failed, unavoidable }) => failed - unavoidable)}`,
-    `requests failed while engine or nginx itself was down: ${sum(({ unavoidable }) => unavoidable)}`,
+    `requests failed while engine or nginx itself was down or reloaded: ${sum(({ unavoidable }) => unavoidable)}`,
     `requests answered wrongly: ${sum(({ wrong }) => wrong)}`,
     `invariants broken: ${broken.length} (checked ${checked} times)`,
     ...broken.map((sentence) => `  ${sentence}`),
