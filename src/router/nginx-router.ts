@@ -5,6 +5,7 @@ import { PointsmanError, isAbort, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Slot } from '../manifest/project.js';
 import type { Settings } from '../settings/settings.js';
+import { isAtLeast } from '../versions.js';
 import { layoutOf } from './layout.js';
 import type { Layout } from './layout.js';
 import { NginxProcess } from './nginx-process.js';
@@ -259,7 +260,7 @@ export class NginxRouter implements Router {
     const { root, sites, switches, staged, logs, temporary } = this.#layout;
     const version = await this.#nginx.version();
     const user = process.getuid?.() === 0 ? await workerUser() : null;
-    this.#sites.setFacts({ user: user?.name ?? null, keepaliveMinTimeout: isAtLeast(version, [1, 27, 4]) });
+    this.#sites.setFacts({ user: user?.name ?? null, keepaliveMinTimeout: isAtLeast(version, '1.27.4') });
     for (const folder of [root, switches, temporary]) {
       await mkdir(folder, { recursive: true, mode: searchable });
       await chmod(folder, searchable);
@@ -298,13 +299,4 @@ export class NginxRouter implements Router {
     this.#turn = result.catch(() => undefined);
     return result;
   }
-}
-
-function isAtLeast(version: string, wanted: readonly [number, number, number]): boolean {
-  const parts = version.split('.').map(Number);
-  for (const [index, want] of wanted.entries()) {
-    const part = parts[index] ?? 0;
-    if (part !== want) return part > want;
-  }
-  return true;
 }

@@ -4,6 +4,7 @@ import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isAtLeast } from '../../src/versions.js';
 
 const unitFile = new URL('../../deploy/systemd/pointsman.service', import.meta.url);
 const run = promisify(execFile);
@@ -45,8 +46,7 @@ export async function asUnit(pid: number): Promise<AsUnit> {
     () => false,
   );
   // An older kernel takes the slices, and does not use them.
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  const sliced = taken && (major > 6 || (major === 6 && minor >= 12));
+  const sliced = taken && isAtLeast(release(), '6.12');
   return {
     notes: [...(group === null ? [noGroup] : []), ...(sliced ? [] : [noSlices])],
     remove: async () => group?.remove(),

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { messageOf } from '../../errors.js';
-import { fail, isAtLeast, ok, warn } from './finding.js';
+import { isAtLeast } from '../../versions.js';
+import { fail, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
 import { vulnerabilitiesOf } from './vulnerabilities.js';
 

@@ -1,5 +1,6 @@
+import { isAtLeast } from '../../versions.js';
 import type { Execute } from './execute.js';
-import { fail, isAtLeast, ok } from './finding.js';
+import { fail, ok } from './finding.js';
 import type { Finding } from './finding.js';
 
 /** What Ubuntu 20.04 ships; nothing older is tried. */

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { fail, isAtLeast, ok, warn } from './finding.js';
+import { isAtLeast } from '../../versions.js';
+import { fail, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
 
 const leastNode = '20.19';

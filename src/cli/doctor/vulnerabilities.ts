@@ -1,4 +1,5 @@
-import { isAtLeast, warn } from './finding.js';
+import { isAtLeast } from '../../versions.js';
+import { warn } from './finding.js';
 import type { Finding } from './finding.js';
 
 type Component = 'runc' | 'engine' | 'nginx';

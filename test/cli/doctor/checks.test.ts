@@ -10,7 +10,6 @@ import { checkDocker, engineAt, ownBridges } from '../../../src/cli/doctor/docke
 import type { AskEngine } from '../../../src/cli/doctor/docker.js';
 import { execute } from '../../../src/cli/doctor/execute.js';
 import type { Execute } from '../../../src/cli/doctor/execute.js';
-import { isAtLeast } from '../../../src/cli/doctor/finding.js';
 import type { Finding } from '../../../src/cli/doctor/finding.js';
 import { checkGit } from '../../../src/cli/doctor/git.js';
 import { checkClock, checkDisk, checkNode } from '../../../src/cli/doctor/machine.js';
@@ -28,17 +27,6 @@ function withMends(findings: readonly Finding[]): readonly Finding[] {
   for (const { level, mend } of findings) expect(mend === null).toBe(level === 'ok');
   return findings;
 }
-
-it.each([
-  ['20.10.24+dfsg1', '20.10', true],
-  ['20.9', '20.10', false],
-  ['28.2.2', '20.10', true],
-  ['1.18', '1.18', true],
-  ['1.9.99', '1.18', false],
-  ['', '1.0', false],
-])('holds version %s against %s', (version, least, result) => {
-  expect(isAtLeast(version, least)).toBe(result);
-});
 
 describe('docker', () => {
   const info = {
