@@ -12,6 +12,7 @@ import {
   type ManifestTreeCache,
   type ManifestTreeResult,
 } from './manifest-tree.js';
+import { graceSeconds } from './mirror-refs.js';
 import type { Mirror } from './mirror.js';
 import type { MirrorStore } from './mirror-store.js';
 import { openObjects, type ObjectStore } from './object-store.js';
@@ -40,12 +41,6 @@ type Read<P> = ManifestTreeResult<P> & { readonly cache: ManifestTreeCache<P> };
 
 /** Commits fetched between two clean-ups of the mirror. */
 const fetchesPerTidy = 64;
-/**
- * Manifests are read right after their commit was fetched, and each commit that stays makes the next fetch
- * dearer: git names every shallow commit that it has to the server. `builds`: applications are built from this
- * mirror too, of commits that were fetched before.
- */
-const graceSeconds = { manifests: 60, builds: 3_600 };
 
 /**
  * The config repository, mirrored. A look costs one listing; when the tip moved, one fetch and the
@@ -257,7 +252,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   #isSource(): boolean {
     const { key } = this.#mirror.location;
     return [...(this.#desired?.projects.values() ?? [])].some(
-      ({ project: { source } }) => source.kind === 'git' && keyOf(source.repo) === key,
+      ({ project: { source } }) => source.kind === 'git' && parseLocation(source.repo).key === key,
     );
   }
 
@@ -265,15 +260,6 @@ export class GitConfigRepository<P> implements ConfigRepository {
     const result = this.#turn.then(look);
     this.#turn = result.catch(() => undefined);
     return result;
-  }
-}
-
-/** Null for an address that is none. */
-function keyOf(address: string): string | null {
-  try {
-    return parseLocation(address).key;
-  } catch {
-    return null;
   }
 }
 

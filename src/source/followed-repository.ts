@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
+import { graceSeconds } from './mirror-refs.js';
 import type { Mirror } from './mirror.js';
 import type { GitSource, ResolvedSource } from './port.js';
 import type { Listing } from './remote.js';
@@ -9,8 +10,6 @@ import { commitOf, covers, fullNameOf, missingRef, nameOf, readTreeId, scopeOf }
 /** A listing that failed less than this ago is not tried again by the next question. */
 const failureCountsMs = 3_000;
 const rememberedTrees = 1_000;
-/** A build may stream a large context for long. */
-const graceSeconds = 3_600;
 
 /**
  * One application repository, and what is known of it in this process. A ref means what the last
@@ -88,7 +87,7 @@ export class FollowedRepository {
     if (before === null) return;
     const kept = new Set([...used, ...before]);
     const names = keepRecords || this.#names.size === 0 ? null : this.#names;
-    await this.mirror.collect(kept, names, graceSeconds, signal);
+    await this.mirror.collect(kept, names, graceSeconds.builds, signal);
     for (const key of this.#trees.keys()) if (!kept.has(key.slice(0, 40))) this.#trees.delete(key);
   }
 

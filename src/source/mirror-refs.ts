@@ -10,6 +10,12 @@ export const full = 'refs/pointsman/full';
 /** Where a ref is fetched to before its commit is known. */
 export const incoming = 'refs/pointsman/incoming';
 
+/**
+ * How long unreachable objects stay after they were written: someone may be reading them. `manifests`: they are
+ * read right after their commit was fetched, and each commit that stays makes the next fetch dearer, since git
+ * names every shallow commit that it has to the server. `builds`: a build may stream a large context for long.
+ */
+export const graceSeconds = { manifests: 60, builds: 3_600 };
 const packTimeoutMs = 5 * 60_000;
 
 /** Names come from manifests and servers; their hash is always a valid part of a ref. */
@@ -23,13 +29,13 @@ export type MirrorRun = (args: readonly string[], input?: string, timeoutMs?: nu
 /**
  * Deletes our refs that nothing needs, then packs. Kept: commits in `keep`, records of the refs called
  * `names` (all when null), and the commits those records point to. Objects that nothing keeps go when they
- * were written more than `graceSeconds` ago: someone may be reading them.
+ * were written more than `graceOfObjects` seconds ago.
  */
 export async function collectMirror(
   run: MirrorRun,
   keep: ReadonlySet<string>,
   names: ReadonlySet<string> | null,
-  graceSeconds: number,
+  graceOfObjects: number,
 ): Promise<void> {
   const listed = await run(['for-each-ref', '--format=%(refname) %(objectname)']);
   if (listed.code !== 0) return;
@@ -50,7 +56,7 @@ export async function collectMirror(
     await run(['update-ref', '--stdin'], gone.map(({ ref }) => `delete ${ref}\n`).join(''));
   const counts = await run(['count-objects', '-v']);
   if (gone.length === 0 && !isUntidy(counts.stdout.toString('utf8'))) return;
-  await run(['gc', '--quiet', '--force', `--prune=${graceSeconds}.seconds.ago`], undefined, packTimeoutMs);
+  await run(['gc', '--quiet', '--force', `--prune=${graceOfObjects}.seconds.ago`], undefined, packTimeoutMs);
 }
 
 /** Many loose objects or packs, or what a killed git left behind. */

@@ -157,12 +157,12 @@ export class Mirror {
   /**
    * Lets go of every kept commit but `keep` and the recorded ones, and of records but those of the refs
    * called `names` (null keeps all of them), and packs what is left. Objects that nothing keeps go when they
-   * were written more than `graceSeconds` ago; a reader that misses one has the mirror made anew.
+   * were written more than `graceOfObjects` seconds ago; a reader that misses one has the mirror made anew.
    */
   async collect(
     keep: ReadonlySet<string>,
     names: ReadonlySet<string> | null,
-    graceSeconds: number,
+    graceOfObjects: number,
     signal: AbortSignal,
   ): Promise<void> {
     if (!existsSync(this.path)) return;
@@ -171,7 +171,7 @@ export class Mirror {
         (args, input, timeoutMs) => this.run(args, signal, input, timeoutMs),
         keep,
         names,
-        graceSeconds,
+        graceOfObjects,
       ),
     );
   }

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ProjectStatus } from '../../src/record/status.generated.js';
 import type { Application, Behaviour } from '../support/application.js';
@@ -26,10 +25,6 @@ async function containersOf(project: string): Promise<readonly string[]> {
   const filters = { label: [`dev.pointsman.project=${project}`] };
   const all = await engine.listContainers({ all: true, filters });
   return all.flatMap(({ Names }) => Names).sort();
-}
-
-function logOf(project: string, deployment: string): Promise<string> {
-  return readFile(join(scenario.stateDir, 'logs', project, `${deployment}.log`), 'utf8');
 }
 
 interface Mistake {
@@ -154,7 +149,7 @@ describe('a version that cannot be deployed leaves the live one as it was', () =
       expect(last?.detail).toMatchObject({ reason, message: status.message, attempt: attempts });
       expect(last?.detail.tail?.join('\n')).toMatch(tail);
       expect(last?.detail.tail?.length).toBeLessThanOrEqual(50);
-      expect(await logOf(shop, id ?? '')).toMatch(tail.source === '^$' ? message : tail);
+      expect(await scenario.logOf(shop, id ?? '')).toMatch(tail.source === '^$' ? message : tail);
 
       expect(await containersOf(shop)).toEqual([`/pointsman-${shop}-blue`]);
       const { State } = await engine.getContainer(`pointsman-${shop}-blue`).inspect();
@@ -289,7 +284,7 @@ describe('the release command', () => {
     const last = deploymentsOf(await controller.journal(), shop).at(-1);
     expect(last?.phases).toBe('queued building releasing failed');
     expect(last?.last.detail).toMatchObject({ final: true, tail: ['release of v2'] });
-    expect((await logOf(shop, last?.id ?? '')).match(/release of v2/g)).toHaveLength(1);
+    expect((await scenario.logOf(shop, last?.id ?? '')).match(/release of v2/g)).toHaveLength(1);
     const created = scenario.effectsSince(before).filter((effect) => effect.startsWith('create'));
     expect(created).toEqual([`create pointsman-${shop}-release`]);
     expect(await containersOf(shop)).toEqual([`/pointsman-${shop}-blue`]);

@@ -90,7 +90,7 @@ describe('a newer commit', () => {
     const [, second, third] = deploymentsOf(await controller.journal(), shop);
     expect(second?.phases).toBe('queued building releasing cancelled');
     expect(third?.phases).toBe('queued building releasing starting probing switching baking active');
-    const log = await readFile(join(scenario.stateDir, 'logs', shop, `${second?.id}.log`), 'utf8');
+    const log = await scenario.logOf(shop, second?.id ?? '');
     expect(log).toContain('released v2');
     const created = scenario.effectsSince(before).filter((effect) => effect.startsWith('create'));
     expect(created.filter((effect) => effect.endsWith('-green'))).toHaveLength(1);

@@ -1,7 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Client } from '../support/client.js';
 import type { Controller } from '../support/controller.js';
@@ -19,10 +17,6 @@ async function expectNothingLost(client: Client): Promise<void> {
   const counts = await client.stop();
   expect(counts).toMatchObject({ failed: 0, wrong: 0, reasons: {} });
   expect(counts.sent).toBeGreaterThan(leastSent);
-}
-
-function logOf(project: string, deployment: string): Promise<string> {
-  return readFile(join(scenario.stateDir, 'logs', project, `${deployment}.log`), 'utf8');
 }
 
 function untilDrained(
@@ -141,7 +135,7 @@ describe('an update and its revert', () => {
       'green→blue rollback',
     ]);
     // What a container says when it starts is in the log of the deployment that started it, and only there.
-    const logs = await Promise.all(deploymentsOf(journal, shop).map(({ id }) => logOf(shop, id)));
+    const logs = await Promise.all(deploymentsOf(journal, shop).map(({ id }) => scenario.logOf(shop, id)));
     expect(logs.map((log) => /\blistening$/m.test(log))).toEqual([true, true, false]);
     await expectNothingLost(client);
   });

@@ -203,6 +203,11 @@ export class Scenario {
     });
   }
 
+  /** What build, release and start of a deployment said. */
+  logOf(project: string, deployment: string): Promise<string> {
+    return readFile(join(this.stateDir, 'logs', project, `${deployment}.log`), 'utf8');
+  }
+
   /** What answers for the project: its version, or `status 503`. */
   async version(project: string): Promise<string> {
     const { status, body } = await this.get(`${project}.localhost`);
