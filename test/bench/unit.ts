@@ -26,31 +26,41 @@ const versions = [
 
 const noGroup =
   'no control group could be made for the controller: it had the full share of the processor, and requests waited for it more than under the unit for systemd';
+const noPolicy =
+  'the controller is no batch task, as it is under the unit for systemd: it pushes others from the processor when it wakes';
 const noSlices =
   'the controller has the usual slices of the processor, not those of the unit for systemd: they need Linux 6.12 and chrt of util-linux 2.41';
 
 /**
- * Gives a process, and what it starts from then on, the share of the processor and its slices as the unit
- * for systemd gives them to the controller.
+ * Gives a process, and what it starts from then on, the share of the processor, the policy and the slices as
+ * the unit for systemd gives them to the controller.
  */
 export async function asUnit(pid: number): Promise<AsUnit> {
   const unit = await readFile(unitFile, 'utf8');
   const weight = Number(inUnit(unit, /^CPUWeight=(\d+)$/m));
-  const [program = '', ...args] = inUnit(unit, /^ExecStartPost=-\+\/usr\/bin\/(chrt .*)$/m).split(' ');
+  const policy = inUnit(unit, /^CPUSchedulingPolicy=(\w+)$/m);
+  const slices = inUnit(unit, /^ExecStartPost=-\+\/usr\/bin\/(chrt .*)$/m).replace('$MAINPID', String(pid));
   const group = await groupOf(pid, weight);
-  const taken = await run(
-    program,
-    args.map((arg) => (arg === '$MAINPID' ? String(pid) : arg)),
-  ).then(
+  const hasPolicy = await succeeds(`chrt --all-tasks --${policy} --pid 0 ${pid}`);
+  // An older kernel takes the slices, and does not use them.
+  const hasSlices = (await succeeds(slices)) && isAtLeast(release(), '6.12');
+  return {
+    notes: [
+      ...(group === null ? [noGroup] : []),
+      ...(hasPolicy ? [] : [noPolicy]),
+      ...(hasSlices ? [] : [noSlices]),
+    ],
+    remove: async () => group?.remove(),
+  };
+}
+
+/** Of a command without a shell, its parts without spaces. */
+function succeeds(command: string): Promise<boolean> {
+  const [program = '', ...args] = command.split(' ');
+  return run(program, args).then(
     () => true,
     () => false,
   );
-  // An older kernel takes the slices, and does not use them.
-  const sliced = taken && isAtLeast(release(), '6.12');
-  return {
-    notes: [...(group === null ? [noGroup] : []), ...(sliced ? [] : [noSlices])],
-    remove: async () => group?.remove(),
-  };
 }
 
 function inUnit(unit: string, line: RegExp): string {
