@@ -208,7 +208,7 @@ export function composeController(
     desired,
     status,
     apply: ({ trigger, claims }) => {
-      const drains = new Drains({ router, journal, clock, log }, trigger);
+      const drains = new Drains({ router, runtime, journal, clock, log }, trigger);
       status.attach(drains);
       const routes = new RouteBatcher({ router, clock, log }, claims, trigger);
       const deps: ApplyDeps = {

@@ -13,6 +13,7 @@ import { networkProber } from '../src/apply/prober.js';
 import { systemClock } from '../src/clock.js';
 import { silentLogger } from '../src/log.js';
 import type { Journal } from '../src/record/port.js';
+import type { ContainerRuntime } from '../src/runtime/port.js';
 import { askNginx } from '../src/router/verify.js';
 import type { EngineClient } from '../src/runtime/engine-client.js';
 import { readEvents } from '../src/runtime/events.js';
@@ -110,7 +111,13 @@ function probing(path: string, exitCode: number | null, signal: AbortSignal): Pr
 function drain(barrier: Promise<void>, inFlight: number, signal: AbortSignal): Promise<void> {
   const router = { barrier: () => barrier, inFlight: () => Promise.resolve(inFlight) };
   const drains = new Drains(
-    { router, journal: {} as Journal, clock: systemClock, log: silentLogger },
+    {
+      router,
+      runtime: {} as ContainerRuntime,
+      journal: {} as Journal,
+      clock: systemClock,
+      log: silentLogger,
+    },
     () => undefined,
   );
   return drains.untilEmpty(['127.0.0.1:1'], inFlight === 0 ? 1 : 60_000, signal, () => undefined);

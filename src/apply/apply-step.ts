@@ -57,6 +57,7 @@ export async function applyStep(step: Step, context: PassContext): Promise<StepO
       context.drains.start({
         project,
         slot: step.slot,
+        container: step.container,
         revision: step.revision,
         upstream: step.upstream,
         drainMs: step.drainMs,

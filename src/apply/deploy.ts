@@ -151,6 +151,7 @@ async function clearSlot(deployment: Deployment, signal: AbortSignal): Promise<v
     context.drains.start({
       project: context.project,
       slot: step.slot,
+      container: container.id,
       revision: container.labels.revision,
       upstream: `${container.address}:${spec.run.port}`,
       drainMs: step.target.project.rollout.drainMs,

@@ -4,6 +4,7 @@ import type { Logger } from '../log.js';
 import type { Slot } from '../manifest/project.js';
 import type { Journal } from '../record/port.js';
 import type { Router } from '../router/port.js';
+import type { ContainerRuntime } from '../runtime/port.js';
 import { joinSignals, onAbort } from '../signals.js';
 
 /**
@@ -17,6 +18,8 @@ const countAfterMs = { first: 2_200, then: 1_000, timesTaken: 20 };
 export interface DrainRequest {
   readonly project: string;
   readonly slot: Slot;
+  /** Its id. */
+  readonly container: string;
   readonly revision: string;
   /** `address:port` */
   readonly upstream: string;
@@ -34,7 +37,7 @@ interface Drain extends DrainRequest {
  * Waits, beside everything else, until slots that lost their traffic have answered their last request.
  * Drained means: every nginx worker of the time of the switch was seen asleep since (or is gone), so that
  * requests which chose their slot before it have connected, and no connection from nginx to the slot is
- * left; or `drainMs` passed.
+ * left; or `drainMs` passed. Then its container does not restart by itself any more.
  */
 export class Drains {
   readonly #drains = new Map<string, Drain>();
@@ -42,6 +45,7 @@ export class Drains {
   constructor(
     private readonly deps: {
       readonly router: Pick<Router, 'barrier' | 'inFlight'>;
+      readonly runtime: Pick<ContainerRuntime, 'setRestartPolicy'>;
       readonly journal: Journal;
       readonly clock: Clock;
       readonly log: Logger;
@@ -118,6 +122,8 @@ export class Drains {
         (count) => (drain.inFlight = count),
       );
       drain.abort.signal.throwIfAborted();
+      await this.#letGo(drain);
+      drain.abort.signal.throwIfAborted();
       await this.deps.journal.append({
         type: 'previous',
         project,
@@ -133,6 +139,16 @@ export class Drains {
     } finally {
       if (this.#drains.get(project) === drain) this.#drains.delete(project);
       if (recorded) this.onDrained(project);
+    }
+  }
+
+  /** Where it cannot be done, the next pass sees that it is not. */
+  async #letGo({ project, slot, container }: Drain): Promise<void> {
+    try {
+      await this.deps.runtime.setRestartPolicy(container, 'no');
+    } catch (error) {
+      const why = messageOf(error);
+      this.deps.log.warn({ project, slot, error: why }, 'the drained container restarts by itself');
     }
   }
 

@@ -233,10 +233,7 @@ async function moveTraffic(
     'traffic switched',
   );
   await runtime.setRestartPolicy(container.id, 'unless-stopped');
-  if (left !== null && leaving !== null) {
-    await runtime.setRestartPolicy(left.id, 'no');
-    drainLeft(context, leaving, left, identity.spec.rollout.drainMs);
-  }
+  if (left !== null && leaving !== null) drainLeft(context, leaving, left, identity.spec.rollout.drainMs);
   await context.showObserved();
 }
 
@@ -244,7 +241,15 @@ function drainLeft(context: PassContext, slot: Slot, left: ContainerFacts, drain
   const spec = parseSpec(left.labels.spec);
   if (spec === null || left.address === null || left.state !== 'running') return;
   const upstream = `${left.address}:${spec.run.port}`;
-  context.drains.start({ project: context.project, slot, revision: left.labels.revision, upstream, drainMs });
+  const { id: container, labels } = left;
+  context.drains.start({
+    project: context.project,
+    slot,
+    container,
+    revision: labels.revision,
+    upstream,
+    drainMs,
+  });
 }
 
 export function recordOf(

@@ -91,7 +91,7 @@ function slotByRecord(route: RouteFacts): Slot | null {
   return (['green', 'blue'] as const).find((slot) => route.switches[slot]?.record?.slot === slot) ?? null;
 }
 
-/** Only the live container has `unless-stopped`; two of them tell nothing. */
+/** Of drained slots only the live container's restarts by itself; two of them tell nothing. */
 function slotByRestartPolicy(containers: Observed['containers']): Slot | null {
   const [blue, green] = [containers.blue, containers.green].map((c) => c?.restartPolicy === 'unless-stopped');
   if (blue === green) return null;

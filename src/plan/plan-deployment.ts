@@ -17,6 +17,7 @@ import type { ContainerFacts } from '../runtime/port.js';
 import type { ResolvedWant } from '../resolve/want.js';
 import { imageIsGone, lastServing } from './plan-keeping.js';
 import type { DeployPhase, DeployStep, DeployTarget, Plan, PlanInput, Step } from './plan.js';
+import { isPrevious } from './previous.js';
 
 export interface DeploymentPlan {
   /** Closes an open deployment that nobody goes on with. */
@@ -31,6 +32,7 @@ export interface DeploymentPlan {
 /** `onlyFinish`: start nothing, but end a bake that was on. */
 export function planDeployment(input: PlanInput, options: { readonly onlyFinish: boolean }): DeploymentPlan {
   const { memory } = input;
+  if (lastServing(input) !== null) return nothing;
   const finish = finishOpen(input);
   if (finish !== null) return { close: [], step: finish, steps: [finish], blocked: null, wakeAt: null };
   const due = options.onlyFinish || input.want.kind !== 'resolved' ? nothing : planDue(input, input.want);
@@ -140,7 +142,6 @@ function switchBack(
 
 function planDue(input: PlanInput, want: ResolvedWant): DeploymentPlan {
   const { observed, memory, now } = input;
-  if (lastServing(input) !== null) return nothing;
   if (
     observed.live?.identity?.revision === want.revision &&
     !(observed.live.container === null && imageIsGone(input))
@@ -221,17 +222,6 @@ function phasesOf(
     'starting',
     ...end,
   ];
-}
-
-/** Whether this container in the idle slot had the traffic before the live one. */
-export function isPrevious({ observed, memory }: PlanInput, container: ContainerFacts): boolean {
-  const { live } = observed;
-  if (live === null) return false;
-  if (live.record !== null) return live.record.previous?.deployment === container.labels.deployment;
-  return (
-    memory.wasLive.includes(container.labels.revision) &&
-    memory.open?.deployment !== container.labels.deployment
-  );
 }
 
 function whyDeploy({ observed, memory }: PlanInput, want: ResolvedWant, warm: boolean): string {

@@ -5,6 +5,7 @@ import { identityOf } from '../observe/observed.js';
 import type { ContainerFacts, NetworkFacts } from '../runtime/port.js';
 import type { Site } from '../router/port.js';
 import type { PlanInput, Step } from './plan.js';
+import { isDrained, isPrevious } from './previous.js';
 
 /** Puts right what should serve: the live container, its switch file, its site file, restart policies. */
 export function planKeeping(input: PlanInput): readonly Step[] {
@@ -25,10 +26,20 @@ function keepSwitch(input: PlanInput): readonly Step[] {
   return [];
 }
 
-/** What served by the journal's last switch, where neither files nor restart policies tell any more. */
-export function lastServing({ observed, memory }: PlanInput): ContainerFacts | null {
+/**
+ * What served, where neither files nor restart policies tell any more: by the journal's last switch. Two
+ * containers that restart by themselves both served a moment ago, and it went from one to the other: without
+ * a journal too it is one of them, the wanted one if it is there.
+ */
+export function lastServing({ observed, memory, want }: PlanInput): ContainerFacts | null {
   const { switched, open, wasLive } = memory;
-  if (observed.live !== null || switched === null || open !== null) return null;
+  const { blue, green } = observed.containers;
+  if (observed.live !== null) return null;
+  if (blue?.restartPolicy === 'unless-stopped' && green?.restartPolicy === 'unless-stopped') {
+    const revision = switched?.revision ?? (want.kind === 'resolved' ? want.revision : null);
+    return blue.labels.revision === revision ? blue : green;
+  }
+  if (switched === null || open !== null) return null;
   const container = observed.containers[switched.to];
   const isSame = container?.labels.revision === switched.revision && wasLive.includes(switched.revision);
   return isSame ? container : null;
@@ -70,13 +81,15 @@ export function imageIsGone({ observed, want }: PlanInput): boolean {
   );
 }
 
-function keepPolicies({ observed }: PlanInput): readonly Step[] {
-  const { live, containers } = observed;
+/** The previous slot's changes when it is drained: until then it may get its traffic back at any moment. */
+function keepPolicies(input: PlanInput): readonly Step[] {
+  const { live, containers } = input.observed;
   if (live === null) return [];
   return slots.flatMap((slot): readonly Step[] => {
     const container = containers[slot];
     const policy = slot === live.slot ? 'unless-stopped' : 'no';
     if (container === null || container.restartPolicy === policy || container.state === 'dead') return [];
+    if (slot !== live.slot && isPrevious(input, container) && !isDrained(input, container)) return [];
     const why =
       slot === live.slot
         ? 'the live container restarts by itself'

@@ -1,9 +1,9 @@
 import { otherSlot } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
 import type { ContainerFacts } from '../runtime/port.js';
-import { isPrevious } from './plan-deployment.js';
 import { lastServing } from './plan-keeping.js';
 import type { PlanInput, Step } from './plan.js';
+import { isDrained, isPrevious } from './previous.js';
 
 /**
  * The slot without traffic: a previous one is drained, kept warm, then retired; a rejected one is
@@ -66,8 +66,7 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
   const container = observed.containers[slot];
   if (container === null) return { steps: [], wakeAt: null };
   const { revision } = container.labels;
-  const drained =
-    container.state !== 'running' || (memory.drained?.slot === slot && memory.drained.revision === revision);
+  const drained = isDrained(input, container);
   if (!isPrevious(input, container)) {
     const why = 'its deployment ended before it got traffic';
     // A switch that was taken back, or whose record is lost, let requests in.
@@ -86,17 +85,24 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
 }
 
 function drainStep(input: PlanInput, container: ContainerFacts): readonly Step[] {
-  const { observed, memory } = input;
+  const { observed } = input;
   const slot = container.labels.role;
   const spec = parseSpec(container.labels.spec);
-  if (slot === 'release' || container.state !== 'running' || container.address === null || spec === null)
-    return [];
+  if (slot === 'release' || container.address === null || spec === null) return [];
   if (observed.live?.routed !== true) return [];
-  if (memory.drained?.slot === slot && memory.drained.revision === container.labels.revision) return [];
+  if (isDrained(input, container)) return [];
   const upstream = `${container.address}:${spec.run.port}`;
   const why = 'it lost its traffic';
   return [
-    { kind: 'drain', slot, upstream, drainMs: drainMsOf(input), revision: container.labels.revision, why },
+    {
+      kind: 'drain',
+      slot,
+      container: container.id,
+      upstream,
+      drainMs: drainMsOf(input),
+      revision: container.labels.revision,
+      why,
+    },
   ];
 }
 

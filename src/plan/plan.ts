@@ -70,6 +70,7 @@ export type Step =
   | {
       readonly kind: 'drain';
       readonly slot: Slot;
+      readonly container: string;
       readonly upstream: string;
       readonly drainMs: number;
       readonly revision: string;

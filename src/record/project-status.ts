@@ -1,5 +1,5 @@
 import { slots } from '../manifest/project.js';
-import { isPrevious } from '../plan/plan-deployment.js';
+import { isPrevious } from '../plan/previous.js';
 import { warmUntilOf } from '../plan/plan-letting-go.js';
 import type { Plan, PlanInput } from '../plan/plan.js';
 import type { Slot } from '../manifest/project.js';

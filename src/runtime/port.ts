@@ -157,6 +157,7 @@ export interface ContainerRuntime {
   stop(id: string, timeoutMs: number): Promise<void>;
   /** Removes it, running or not, without its named volumes. Gone already is fine. */
   remove(id: string): Promise<void>;
+  /** Changes nothing where it is so already. @throws StartFailed when it is gone */
   setRestartPolicy(id: string, policy: 'no' | 'unless-stopped'): Promise<void>;
   /** Resolves when it stops; at once when it is stopped. @throws StartFailed when it is gone */
   waitForExit(id: string, signal: AbortSignal): Promise<number>;

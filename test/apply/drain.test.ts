@@ -5,7 +5,10 @@ import type { Journal, JournalEntry } from '../../src/record/port.js';
 import { ManualClock, settle } from '../support/manual-clock.js';
 
 /** Drains over a count that the test sets. */
-function world(count: { value: number | null; takesMs?: number; asked?: number }) {
+function world(
+  count: { value: number | null; takesMs?: number; asked?: number },
+  setRestartPolicy?: () => Promise<void>,
+) {
   const clock = new ManualClock();
   const records: JournalEntry[] = [];
   const drained: string[] = [];
@@ -26,15 +29,21 @@ function world(count: { value: number | null; takesMs?: number; asked?: number }
       return count.value;
     },
   };
-  const drains = new Drains({ router, journal, clock, log: silentLogger }, (project) =>
+  const policies: string[] = [];
+  const runtime = {
+    setRestartPolicy:
+      setRestartPolicy ?? (async (id: string, policy: string) => void policies.push(`${id} ${policy}`)),
+  };
+  const drains = new Drains({ router, runtime, journal, clock, log: silentLogger }, (project) =>
     drained.push(project),
   );
-  return { clock, records, drained, drains, openBarrier };
+  return { clock, records, policies, drained, drains, openBarrier };
 }
 
 const request = {
   project: 'shop',
   slot: 'blue',
+  container: 'c1',
   revision: 'A',
   upstream: '10.0.0.2:3000',
   drainMs: 30_000,
@@ -58,6 +67,27 @@ describe('Drains', () => {
       },
     ]);
     expect(clock.pending).toBe(0);
+  });
+
+  it('lets the container no longer restart by itself, before it is said to be drained', async () => {
+    const { clock, records, policies, drains, openBarrier } = world({ value: 1 });
+    drains.start(request);
+    openBarrier();
+    await clock.advance(29_999);
+    expect(policies).toEqual([]);
+    await clock.advance(1);
+    expect(policies).toEqual(['c1 no']);
+    expect(records).toHaveLength(1);
+  });
+
+  it('is drained all the same where the engine cannot change that', async () => {
+    const { drained, drains, openBarrier } = world({ value: 0 }, () =>
+      Promise.reject(new Error('no engine')),
+    );
+    drains.start(request);
+    openBarrier();
+    await settle();
+    expect(drained).toEqual(['shop']);
   });
 
   it('waits for requests in flight and tells how many there are', async () => {
@@ -111,12 +141,12 @@ describe('Drains', () => {
   });
 
   it('says nothing when it is cancelled', async () => {
-    const { clock, records, drained, drains } = world({ value: 1 });
+    const { clock, records, policies, drained, drains } = world({ value: 1 });
     drains.start(request);
     await settle();
     await drains.cancel('shop');
     expect(drains.active).toBe(0);
-    expect({ records, drained }).toEqual({ records: [], drained: [] });
+    expect({ records, policies, drained }).toEqual({ records: [], policies: [], drained: [] });
     expect(clock.pending).toBe(0);
   });
 });

@@ -135,6 +135,8 @@ describe('secrets', () => {
     });
     expect(await environmentOf(shop)).toMatchObject({ API_KEY: 'second-4711' });
     expect(effectKinds(before)).toEqual(['create', 'start']);
+    // When it is drained, the other slot's restart policy changes.
+    await controller.waitIdle({ configCommit: await scenario.config.head() });
 
     before = scenario.effects();
     const deployments = deploymentsOf(await controller.journal(), shop).length;

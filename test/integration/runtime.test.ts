@@ -260,6 +260,24 @@ describe('a container', () => {
     expect({ ...after, restartPolicy: 'no' }).toEqual(before);
   });
 
+  it('asks the engine for no change of a restart policy that is so already', async () => {
+    const id = await started('policy-kept', sleep);
+    const changes = async (): Promise<number> => {
+      const now = Math.ceil(Date.now() / 1000);
+      const filters = { container: [id], event: ['update'] };
+      const stream = await engine.getEvents({ since: 0, until: now, filters });
+      let text = '';
+      for await (const chunk of stream) text += String(chunk);
+      return text.split('\n').filter((line) => line !== '').length;
+    };
+    await runtime.setRestartPolicy(id, 'no');
+    expect(await changes()).toBe(0);
+    await runtime.setRestartPolicy(id, 'unless-stopped');
+    expect(await changes()).toBe(1);
+    await runtime.setRestartPolicy(id, 'unless-stopped');
+    expect(await changes()).toBe(1);
+  });
+
   it('is restarted and counted when it crashes, and not restarted after docker kill', async () => {
     const id = await started('crash', ['sh', '-c', 'sleep 0.2; exit 7'], { restartPolicy: 'unless-stopped' });
     const crashed = await until(async () => ((await facts(id)).restartCount >= 2 ? await facts(id) : null));

@@ -71,6 +71,15 @@ const drained = (slot: 'blue' | 'green', revision: string): Partial<ProjectMemor
   wasLive: [revision, 'B'],
 });
 
+/** In the midst of a drain, or of the bake before: what says which slot is live is gone. */
+const bothRestart = {
+  containers: [
+    container('blue', 'A', { restartPolicy: 'unless-stopped' }),
+    container('green', 'B', { restartPolicy: 'unless-stopped' }),
+  ],
+  route: { site, present: true, switches: { blue: null, green: null } },
+} as const;
+
 const cases: readonly [string, PlanInput, readonly string[], string, (string | null)?][] = [
   [
     'deploys the first revision to blue without a bake',
@@ -428,6 +437,73 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     input({ ...served('blue', 'A'), containers: [container('blue', 'A')] }),
     ['set-restart-policy blue unless-stopped'],
     'live',
+  ],
+  [
+    'leaves the restart policy of the previous slot until it is drained',
+    input(served('green', 'B', container('blue', 'A', { restartPolicy: 'unless-stopped' })), {
+      want: want('B'),
+      memory: memory({ wasLive: ['A', 'B'] }),
+    }),
+    ['drain blue'],
+    'live',
+  ],
+  [
+    'puts the restart policy of the previous slot right when it is drained',
+    input(served('green', 'B', container('blue', 'A', { restartPolicy: 'unless-stopped' })), {
+      want: want('B'),
+      memory: memory(drained('blue', 'A')),
+    }),
+    ['set-restart-policy blue no'],
+    'live',
+  ],
+  [
+    'puts the restart policy of the previous slot right when it does not run',
+    input(
+      served('green', 'B', container('blue', 'A', { restartPolicy: 'unless-stopped', state: 'exited' })),
+      { want: want('B'), memory: memory({ wasLive: ['A', 'B'] }) },
+    ),
+    ['set-restart-policy blue no'],
+    'live',
+  ],
+  [
+    'puts the restart policy of a candidate right at once',
+    input(
+      {
+        ...served('green', 'B'),
+        containers: [
+          container('green', 'B', { restartPolicy: 'unless-stopped' }),
+          container('blue', 'C', { restartPolicy: 'unless-stopped' }),
+        ],
+      },
+      { want: want('C'), memory: memory({ wasLive: ['B'], open: open('C', { slot: 'blue' }) }) },
+    ),
+    ['set-restart-policy blue no', 'deploy C to blue: probing switching baking'],
+    'progressing',
+  ],
+  [
+    'brings back the switch file by the last switch when both slots restart by themselves, and closes no deployment meanwhile',
+    input(bothRestart, {
+      want: want('B'),
+      memory: memory({
+        wasLive: ['A'],
+        open: open('B', { phase: 'baking' }),
+        switched: { at: '2026-01-01T00:00:00.000Z', from: 'blue', to: 'green', revision: 'B' },
+      }),
+    }),
+    ['restore-switch green'],
+    'progressing',
+  ],
+  [
+    'brings back the switch file by what is wanted when both slots restart by themselves and the journal is lost',
+    input(bothRestart, { want: want('A') }),
+    ['restore-switch blue'],
+    'progressing',
+  ],
+  [
+    'removes neither of two slots that restart by themselves when nothing tells which one served',
+    input(bothRestart, { want: want('C') }),
+    ['restore-switch green'],
+    'progressing',
   ],
   [
     'says that a live container crashes over and over',

@@ -37,6 +37,7 @@ export const plantedBugs = [
   },
   {
     name: 'gives a domain to two projects in one batch',
+    seed: 4055,
     file: 'src/plan/plan-sites.ts',
     from: 'if (claimant === other || other < project) return { domain, holder: other };',
     to: '',
