@@ -28,21 +28,20 @@ function keepSwitch(input: PlanInput): readonly Step[] {
 
 /**
  * What served, where neither files nor restart policies tell any more: by the journal's last switch. Two
- * containers that restart by themselves both served a moment ago, and it went from one to the other: without
- * a journal too it is one of them, the wanted one if it is there.
+ * containers that restart by themselves both served a moment ago, one of them drains: without a journal it
+ * is the newer one.
  */
-export function lastServing({ observed, memory, want }: PlanInput): ContainerFacts | null {
+export function lastServing({ observed, memory }: PlanInput): ContainerFacts | null {
   const { switched, open, wasLive } = memory;
-  const { blue, green } = observed.containers;
   if (observed.live !== null) return null;
-  if (blue?.restartPolicy === 'unless-stopped' && green?.restartPolicy === 'unless-stopped') {
-    const revision = switched?.revision ?? (want.kind === 'resolved' ? want.revision : null);
-    return blue.labels.revision === revision ? blue : green;
-  }
-  if (switched === null || open !== null) return null;
+  const { blue, green } = observed.containers;
+  const bothRestart = blue?.restartPolicy === 'unless-stopped' && green?.restartPolicy === 'unless-stopped';
+  if (bothRestart && switched === null) return blue.createdAt > green.createdAt ? blue : green;
+  if (switched === null) return null;
   const container = observed.containers[switched.to];
+  if (bothRestart) return container;
   const isSame = container?.labels.revision === switched.revision && wasLive.includes(switched.revision);
-  return isSame ? container : null;
+  return isSame && open === null ? container : null;
 }
 
 function lostSwitch(input: PlanInput): readonly Step[] {

@@ -494,13 +494,34 @@ const cases: readonly [string, PlanInput, readonly string[], string, (string | n
     'progressing',
   ],
   [
-    'brings back the switch file by what is wanted when both slots restart by themselves and the journal is lost',
-    input(bothRestart, { want: want('A') }),
+    'goes by the slot of the last switch, whose container was made again with another revision since',
+    input(bothRestart, {
+      want: want('B'),
+      memory: memory({
+        wasLive: ['A'],
+        switched: { at: '2026-01-01T00:00:00.000Z', from: 'green', to: 'blue', revision: 'before' },
+      }),
+    }),
     ['restore-switch blue'],
     'progressing',
   ],
   [
-    'removes neither of two slots that restart by themselves when nothing tells which one served',
+    'brings back the switch file of the newer container when both slots restart by themselves and the journal is lost',
+    input(
+      {
+        ...bothRestart,
+        containers: [
+          container('blue', 'A', { restartPolicy: 'unless-stopped', createdAt: now - 1_000 }),
+          container('green', 'B', { restartPolicy: 'unless-stopped' }),
+        ],
+      },
+      { want: want('B') },
+    ),
+    ['restore-switch blue'],
+    'progressing',
+  ],
+  [
+    'removes neither of two slots that restart by themselves, whatever is wanted',
     input(bothRestart, { want: want('C') }),
     ['restore-switch green'],
     'progressing',
