@@ -54,14 +54,7 @@ export async function applyStep(step: Step, context: PassContext): Promise<StepO
       await switchBack(context, step.slot, context.observed.live?.identity?.revision ?? 'of the live slot');
       return changed;
     case 'drain':
-      context.drains.start({
-        project,
-        slot: step.slot,
-        container: step.container,
-        revision: step.revision,
-        upstream: step.upstream,
-        drainMs: step.drainMs,
-      });
+      context.drains.start({ ...step, project });
       return { kind: 'background' };
     case 'remove':
       await remove(step, context);

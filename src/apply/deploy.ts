@@ -13,6 +13,7 @@ import { otherSlot } from '../manifest/project.js';
 import { parseSpec } from '../manifest/spec.js';
 import { observeProject } from '../observe/observe-project.js';
 import type { DeployPhase, DeployStep } from '../plan/plan.js';
+import { drainingOf, isDrained } from '../plan/previous.js';
 import type { DeploymentDetail } from '../record/port.js';
 import { bake } from './bake.js';
 import { buildImage } from './build.js';
@@ -144,18 +145,13 @@ async function clearSlot(deployment: Deployment, signal: AbortSignal): Promise<v
   const record = live?.record ?? null;
   const wasLive = record?.previous?.deployment === container.labels.deployment;
   const memory = context.journal.memory.project(context.project);
-  const drained = memory.drained?.slot === step.slot && memory.drained.revision === container.labels.revision;
+  const draining = isDrained(memory, container)
+    ? null
+    : drainingOf(container, step.target.project.rollout.drainMs);
   // A candidate too: a switch that was taken back let requests in.
-  if (!drained && container.state === 'running' && container.address !== null && spec !== null) {
+  if (draining !== null) {
     deployment.progress(`waiting until ${step.slot} is drained`);
-    context.drains.start({
-      project: context.project,
-      slot: step.slot,
-      container: container.id,
-      revision: container.labels.revision,
-      upstream: `${container.address}:${spec.run.port}`,
-      drainMs: step.target.project.rollout.drainMs,
-    });
+    context.drains.start({ project: context.project, ...draining });
     await context.drains.settled(context.project, signal);
   }
   await stopAndRemove(context, container.id, spec?.run.stopTimeoutMs ?? 10_000);

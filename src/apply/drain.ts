@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import { isAbort, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Slot } from '../manifest/project.js';
+import type { Draining } from '../plan/previous.js';
 import type { Journal } from '../record/port.js';
 import type { Router } from '../router/port.js';
 import type { ContainerRuntime } from '../runtime/port.js';
@@ -15,16 +16,8 @@ import { joinSignals, onAbort } from '../signals.js';
  */
 const countAfterMs = { first: 2_200, then: 1_000, timesTaken: 20 };
 
-export interface DrainRequest {
+export interface DrainRequest extends Draining {
   readonly project: string;
-  readonly slot: Slot;
-  /** Its id. */
-  readonly container: string;
-  readonly revision: string;
-  /** `address:port` */
-  readonly upstream: string;
-  /** The longest wait, from now. */
-  readonly drainMs: number;
 }
 
 interface Drain extends DrainRequest {

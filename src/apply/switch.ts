@@ -12,6 +12,7 @@ import { identityOf } from '../observe/observed.js';
 import type { Identity, Observed } from '../observe/observed.js';
 import { observeProject } from '../observe/observe-project.js';
 import { firstSite, sameSite } from '../plan/plan-keeping.js';
+import { drainingOf } from '../plan/previous.js';
 import type { JournalEntry, SwitchCause } from '../record/port.js';
 import type { Site, SwitchRecord } from '../router/port.js';
 import type { ContainerFacts } from '../runtime/port.js';
@@ -233,23 +234,9 @@ async function moveTraffic(
     'traffic switched',
   );
   await runtime.setRestartPolicy(container.id, 'unless-stopped');
-  if (left !== null && leaving !== null) drainLeft(context, leaving, left, identity.spec.rollout.drainMs);
+  const draining = left === null || leaving === null ? null : drainingOf(left, identity.spec.rollout.drainMs);
+  if (draining !== null) context.drains.start({ project, ...draining });
   await context.showObserved();
-}
-
-function drainLeft(context: PassContext, slot: Slot, left: ContainerFacts, drainMs: number): void {
-  const spec = parseSpec(left.labels.spec);
-  if (spec === null || left.address === null || left.state !== 'running') return;
-  const upstream = `${left.address}:${spec.run.port}`;
-  const { id: container, labels } = left;
-  context.drains.start({
-    project: context.project,
-    slot,
-    container,
-    revision: labels.revision,
-    upstream,
-    drainMs,
-  });
 }
 
 export function recordOf(

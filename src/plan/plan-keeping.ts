@@ -88,7 +88,7 @@ function keepPolicies(input: PlanInput): readonly Step[] {
     const container = containers[slot];
     const policy = slot === live.slot ? 'unless-stopped' : 'no';
     if (container === null || container.restartPolicy === policy || container.state === 'dead') return [];
-    if (slot !== live.slot && isPrevious(input, container) && !isDrained(input, container)) return [];
+    if (slot !== live.slot && isPrevious(input, container) && !isDrained(input.memory, container)) return [];
     const why =
       slot === live.slot
         ? 'the live container restarts by itself'

@@ -3,7 +3,7 @@ import { parseSpec } from '../manifest/spec.js';
 import type { ContainerFacts } from '../runtime/port.js';
 import { lastServing } from './plan-keeping.js';
 import type { PlanInput, Step } from './plan.js';
-import { isDrained, isPrevious } from './previous.js';
+import { drainingOf, isDrained, isPrevious } from './previous.js';
 
 /**
  * The slot without traffic: a previous one is drained, kept warm, then retired; a rejected one is
@@ -66,11 +66,11 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
   const container = observed.containers[slot];
   if (container === null) return { steps: [], wakeAt: null };
   const { revision } = container.labels;
-  const drained = isDrained(input, container);
+  const drained = isDrained(memory, container);
   if (!isPrevious(input, container)) {
     const why = 'its deployment ended before it got traffic';
     // A switch that was taken back, or whose record is lost, let requests in.
-    const mayServe = !drained && container.address !== null && parseSpec(container.labels.spec) !== null;
+    const mayServe = !drained && drainingOf(container, drainMsOf(input)) !== null;
     return { steps: mayServe ? drainStep(input, container) : [removals(container, why, null)], wakeAt: null };
   }
   if (!drained) return { steps: drainStep(input, container), wakeAt: null };
@@ -84,26 +84,11 @@ function idleSlotPlan(input: PlanInput): { readonly steps: readonly Step[]; read
   return { steps: [], wakeAt: warmUntil };
 }
 
+/** Of a container that is not drained yet. */
 function drainStep(input: PlanInput, container: ContainerFacts): readonly Step[] {
-  const { observed } = input;
-  const slot = container.labels.role;
-  const spec = parseSpec(container.labels.spec);
-  if (slot === 'release' || container.address === null || spec === null) return [];
-  if (observed.live?.routed !== true) return [];
-  if (isDrained(input, container)) return [];
-  const upstream = `${container.address}:${spec.run.port}`;
-  const why = 'it lost its traffic';
-  return [
-    {
-      kind: 'drain',
-      slot,
-      container: container.id,
-      upstream,
-      drainMs: drainMsOf(input),
-      revision: container.labels.revision,
-      why,
-    },
-  ];
+  const draining = drainingOf(container, drainMsOf(input));
+  if (draining === null || input.observed.live?.routed !== true) return [];
+  return [{ kind: 'drain', ...draining, why: 'it lost its traffic' }];
 }
 
 function rolloutOf(input: PlanInput): { readonly drainMs: number; readonly keepPreviousMs: number } {

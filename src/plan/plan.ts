@@ -5,6 +5,7 @@ import type { Identity, Observed } from '../observe/observed.js';
 import type { Phase, ProjectMemory } from '../record/port.js';
 import type { Want } from '../resolve/want.js';
 import type { Site } from '../router/port.js';
+import type { Draining } from './previous.js';
 
 export interface PlanInput {
   readonly project: string;
@@ -67,15 +68,7 @@ export type Step =
       readonly container: string;
       readonly why: string;
     }
-  | {
-      readonly kind: 'drain';
-      readonly slot: Slot;
-      readonly container: string;
-      readonly upstream: string;
-      readonly drainMs: number;
-      readonly revision: string;
-      readonly why: string;
-    }
+  | ({ readonly kind: 'drain'; readonly why: string } & Draining)
   | {
       readonly kind: 'remove';
       readonly role: Slot | 'release';

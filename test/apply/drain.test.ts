@@ -78,6 +78,13 @@ describe('Drains', () => {
     await clock.advance(1);
     expect(policies).toEqual(['c1 no']);
     expect(records).toHaveLength(1);
+
+    let recorded: number | null = null;
+    const given = world({ value: 0 }, async () => void (recorded = given.records.length));
+    given.drains.start(request);
+    given.openBarrier();
+    await settle();
+    expect(recorded).toBe(0);
   });
 
   it('is drained all the same where the engine cannot change that', async () => {

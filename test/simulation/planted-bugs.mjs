@@ -69,8 +69,8 @@ export const plantedBugs = [
   {
     name: 'clears a slot without its drain',
     file: 'src/apply/deploy.ts',
-    from: '  if (!drained && container.state',
-    to: '  if (false && container.state',
+    from: '  if (draining !== null) {',
+    to: '  if (false) {',
   },
   {
     name: 'goes back without probing',
