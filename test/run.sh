@@ -155,7 +155,7 @@ run_code_checks() {
   check 'lint' 300 npm run lint || true
   check 'format' 300 npm run format:check || true
   check 'generated files are up to date' 300 npm run generate -- --check || true
-  check 'shell scripts' 60 shellcheck -x deploy/*.sh test/run.sh .ci/run || true
+  check 'shell scripts' 60 npm run lint:shell || true
 }
 
 # Names of the instances that have something in the engine.
@@ -311,7 +311,7 @@ if check 'build' 300 npm run build; then
   grep -A 6 '^faults injected' "$work/faults.log" || true
   section 'benchmarks, short'
   # They check that nothing is lost, never how long something takes.
-  check 'benchmarks' 480 npm run bench -- --short || true
+  check 'benchmarks' 600 npm run bench -- --short || true
   run_quickstart
 else
   bad 'integration tests: not run, there is no build'
