@@ -17,17 +17,30 @@ if [ ! -s "$main" ]; then
   printf 'pid "%s/nginx.pid";\nerror_log stderr;\nevents {\n}\nhttp {\n}\n' "$root" >"$main"
 fi
 
-# 0 while the pid file names a living master of this configuration.
+command_of() {
+  tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline"
+}
+
+# 0 while the pid file names a master of this configuration that takes connections: one that was told to
+# end has closed its ports, whatever its workers still finish.
 is_served() {
   pid=$(cat "$root/nginx.pid" 2>/dev/null) || return 1
-  case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
-    "nginx: master process "*"$main"*) return 0 ;;
+  case $(command_of "$pid") in
+    "nginx: master process "*"$main"*) ;;
+    *) return 1 ;;
   esac
+  children=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || return 1
+  for worker in $children; do
+    case $(command_of "$worker") in
+      *"is shutting down"*) ;;
+      "nginx: worker process"*) return 0 ;;
+    esac
+  done
   return 1
 }
 
 # One that the controller had to start goes first; this one follows when it ends.
 while is_served; do
-  sleep 1
+  sleep 0.2
 done
 exec nginx -c "$main" -g 'daemon off;'

@@ -345,6 +345,13 @@ shown_pointsman() {
   printf 'node %q %s --config %q' "$root/dist/main.js" "$1" "$demo/pointsman.yaml"
 }
 
+# The line after which messages that name `pointsman` can be followed as they stand.
+shown_alias() {
+  local line
+  line=$as_root$(printf 'node %q --config %q' "$root/dist/main.js" "$demo/pointsman.yaml")
+  printf "alias pointsman='%s'" "${line//\'/\'\\\'\'}"
+}
+
 show_lines_to_try() {
   local app=$demo/hello next commit
   next=$(($(tr -dc '0-9' <"$app/version.txt" | head -c 6 || true) + 1))
@@ -363,6 +370,8 @@ Try (the page, or: curl http://hello.localhost:$port/version):
   status   $as_root$(shown_pointsman status)
 
 The manifests are in $demo/config/projects; a commit there counts as well.
+Messages name the command pointsman; in this shell it is there after:
+  $(shown_alias)
 Remove everything: $(own_line down)
 TEXT
 }

@@ -69,14 +69,14 @@ export class NginxProcess {
   async master(): Promise<number | null> {
     if (this.deps.settings.mode === 'managed') {
       const pid = await this.#pidFile();
-      if (pid !== null && (await this.#isOurMaster(pid))) return pid;
+      if (pid !== null && this.#isOurMaster(pid)) return pid;
     }
     const worker = await this.#worker();
-    const parent = worker === null ? null : await parentOf(worker);
+    const parent = worker === null ? null : parentOf(worker);
     if (parent === null) return null;
     // Another managed nginx may hold our verify address: its master is none of our business.
-    if (this.deps.settings.mode === 'managed') return (await this.#isOurMaster(parent)) ? parent : null;
-    return (await commandLine(parent))?.includes('nginx: master process') === true ? parent : null;
+    if (this.deps.settings.mode === 'managed') return this.#isOurMaster(parent) ? parent : null;
+    return commandLine(parent)?.includes('nginx: master process') === true ? parent : null;
   }
 
   /** Processes that serve, those included that finish their last requests after a reload. */
@@ -84,8 +84,7 @@ export class NginxProcess {
     const master = await this.master();
     if (master === null) return [];
     const children = await childrenOf(master);
-    const lines = await Promise.all(children.map((pid) => commandLine(pid)));
-    return children.filter((_, index) => lines[index]?.includes('nginx: worker process') === true);
+    return children.filter((pid) => commandLine(pid)?.includes('nginx: worker process') === true);
   }
 
   async generation(signal?: AbortSignal): Promise<string | null> {
@@ -162,8 +161,7 @@ export class NginxProcess {
     if (waiting.length === 0) return clock.sleep(blindBarrierMs, signal);
     for (;;) {
       signal.throwIfAborted();
-      const states = await Promise.all(waiting.map((pid) => stateOf(pid)));
-      waiting = waiting.filter((_, index) => states[index] !== null && states[index] !== 'S');
+      waiting = waiting.filter((pid) => !['S', null].includes(stateOf(pid)));
       if (waiting.length === 0) return;
       await clock.sleep(1, signal);
     }
@@ -176,8 +174,7 @@ export class NginxProcess {
     process.kill(master, 'SIGQUIT');
     const hurry = this.deps.clock.timer(1_000, () => tryKill(master, 'SIGTERM'));
     try {
-      while ((await commandLine(master))?.includes('nginx') === true)
-        await this.deps.clock.sleep(pollMs, signal);
+      while (commandLine(master)?.includes('nginx') === true) await this.deps.clock.sleep(pollMs, signal);
     } finally {
       hurry();
     }
@@ -199,8 +196,8 @@ export class NginxProcess {
     return /^\d+\s*$/.test(text) ? Number(text) : null;
   }
 
-  async #isOurMaster(pid: number): Promise<boolean> {
-    const line = await commandLine(pid);
+  #isOurMaster(pid: number): boolean {
+    const line = commandLine(pid);
     return line !== null && line.includes('nginx: master process') && line.includes(this.deps.layout.main);
   }
 
@@ -213,8 +210,8 @@ export class NginxProcess {
   async #endOrphans(signal: AbortSignal): Promise<void> {
     for (let round = 0; round < 64; round += 1) {
       const worker = await this.#worker();
-      if (worker === null || (await commandLine(worker))?.includes('nginx: worker process') !== true) return;
-      if ((await commandLine((await parentOf(worker)) ?? 0))?.includes('nginx: master') === true) return;
+      if (worker === null || commandLine(worker)?.includes('nginx: worker process') !== true) return;
+      if (commandLine(parentOf(worker) ?? 0)?.includes('nginx: master') === true) return;
       this.deps.log.warn({ pid: worker }, 'ending an nginx worker that lost its master');
       tryKill(worker, 'SIGQUIT');
       await this.deps.clock.sleep(20, signal);
@@ -242,7 +239,7 @@ export class NginxProcess {
     const deadline = clock.monotonic() + reloadTimeoutMs;
     for (const pid of old) {
       for (;;) {
-        const line = await commandLine(pid);
+        const line = commandLine(pid);
         if (line === null || line === '' || line.includes('is shutting down')) break;
         if (clock.monotonic() > deadline)
           throw new PointsmanError('NginxUnavailable', `nginx worker ${pid} does not end after a reload`);

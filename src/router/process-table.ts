@@ -3,24 +3,34 @@ import { readFile, readdir, readlink } from 'node:fs/promises';
 
 /** What /proc says; null or empty where it says nothing (gone, or another PID namespace). */
 
-export async function commandLine(pid: number): Promise<string | null> {
+export function commandLine(pid: number): string | null {
   const text = readOne(`/proc/${pid}/cmdline`);
   return text === null ? null : text.replaceAll('\0', ' ').trim();
 }
 
-export async function parentOf(pid: number): Promise<number | null> {
-  const fields = await statFields(pid);
+export function parentOf(pid: number): number | null {
+  const fields = statFields(pid);
   return fields === null ? null : Number(fields[1]);
 }
 
+/** The systemd unit that a process belongs to, `nginx.service`; null where it belongs to none. */
+export function unitOf(pid: number): string | null {
+  const groups = readOne(`/proc/${pid}/cgroup`);
+  return groups === null ? null : parseUnit(groups);
+}
+
+/** The text of /proc/PID/cgroup: `0::/system.slice/nginx.service`, or before cgroup 2 one line for each controller. */
+export function parseUnit(groups: string): string | null {
+  return /^\d+:(?:name=systemd)?:\/(?:.*\/)?([^/]+\.service)(?:\/|$)/m.exec(groups)?.[1] ?? null;
+}
+
 /** `R` running, `S` waiting for an event, `T` stopped … */
-export async function stateOf(pid: number): Promise<string | null> {
-  const fields = await statFields(pid);
-  return fields?.[0] ?? null;
+export function stateOf(pid: number): string | null {
+  return statFields(pid)?.[0] ?? null;
 }
 
 /** Fields from the third on: state, parent … The second, the name, may hold spaces and parentheses. */
-async function statFields(pid: number): Promise<readonly string[] | null> {
+function statFields(pid: number): readonly string[] | null {
   const text = readOne(`/proc/${pid}/stat`);
   return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
@@ -33,9 +43,7 @@ export async function childrenOf(pid: number): Promise<readonly number[]> {
       .split(' ')
       .filter((text) => text !== '')
       .map(Number);
-  const children: number[] = [];
-  for (const other of await processes()) if ((await parentOf(other)) === pid) children.push(other);
-  return children;
+  return (await processes()).filter((other) => parentOf(other) === pid);
 }
 
 export async function processes(): Promise<readonly number[]> {
@@ -134,7 +142,7 @@ export async function listenersOf(
   if (inodes.size === 0) return null;
   const listeners: { readonly pid: number; readonly command: string | null }[] = [];
   for (const pid of await processes())
-    if (await holdsSocket(pid, inodes)) listeners.push({ pid, command: await commandLine(pid) });
+    if (await holdsSocket(pid, inodes)) listeners.push({ pid, command: commandLine(pid) });
   return listeners;
 }
 

@@ -1,16 +1,21 @@
-/** The engine is stopped, killed and started again: under a running controller, and with the whole machine. */
-import { spawn } from 'node:child_process';
+/**
+ * The engine is stopped, killed and started again: under a running controller, and with the whole machine,
+ * where the unit of nginx serves without the controller.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { commandLine } from '../../src/router/process-table.js';
 import type { Controller } from '../support/controller.js';
 import { createOwnEngine, type OwnEngine } from '../support/own-engine.js';
 import { endProcess, processesOf } from '../support/processes.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
 import { expectSettled, expectUnnoticed } from '../support/settled.js';
 import { until } from '../support/waiting.js';
+import { echo, upgrade } from '../support/websocket.js';
 
 let scenario: Scenario;
 let own: OwnEngine;
@@ -29,6 +34,20 @@ afterEach(async () => {
   await own.cleanup();
   await scenario.cleanup();
 });
+
+/** What pointsman-nginx.service starts. */
+function startNginxUnit(): { readonly process: ChildProcess; readonly stop: () => Promise<void> } {
+  const script = fileURLToPath(new URL('../../deploy/managed-nginx.sh', import.meta.url));
+  const process = spawn(script, [scenario.stateDir]);
+  const ended = once(process, 'exit');
+  return {
+    process,
+    stop: async () => {
+      process.kill();
+      await ended;
+    },
+  };
+}
 
 async function outageSeen(controller: Controller): Promise<void> {
   const docker = await controller.waitFor('status names the outage', ({ status }) =>
@@ -107,23 +126,58 @@ it('serves after a reboot without the controller: the engine and the unit of ngi
   expect(await scenario.version(shop).catch(() => 'nothing')).toBe('nothing');
 
   await own.start();
-  // What pointsman-nginx.service starts.
-  const nginx = spawn(fileURLToPath(new URL('../../deploy/managed-nginx.sh', import.meta.url)), [
-    scenario.stateDir,
-  ]);
+  const unit = startNginxUnit();
   try {
     await until(async () => (await scenario.version(shop).catch(() => null)) === 'v2');
     const again = scenario.start();
     await again.waitLive(shop, { sourceCommit });
     await again.waitIdle({ configCommit: await scenario.config.head() });
     // It took over the nginx that was there.
-    expect(nginx.exitCode).toBeNull();
-    expect(await readFile(join(scenario.stateDir, 'nginx/nginx.pid'), 'utf8')).toBe(`${nginx.pid}\n`);
+    expect(unit.process.exitCode).toBeNull();
+    expect(await readFile(nginxPidFile(), 'utf8')).toBe(`${unit.process.pid}\n`);
     await again.stop();
     await expectSettled(scenario);
   } finally {
-    const ended = once(nginx, 'exit');
-    nginx.kill();
-    await ended;
+    await unit.stop();
   }
 });
+
+it("gives the ports of the controller's nginx to the unit of nginx, which waits for nothing in flight", async () => {
+  const { shop, controller } = await begin(true);
+  const application = await scenario.application('shop');
+  await scenario.commitManifest(shop, application);
+  await controller.waitLive(shop);
+  const socket = await upgrade(scenario.ports.listen, `${shop}.localhost`);
+  expect(await echo(socket, 'before')).toBe('before');
+  const before = Number(await readFile(nginxPidFile(), 'utf8'));
+  await controller.stop();
+
+  const unit = startNginxUnit();
+  try {
+    process.kill(before, 'SIGQUIT');
+    await until(() => commandLine(unit.process.pid ?? 0)?.includes('nginx: master process'));
+    await until(async () => (await scenario.version(shop).catch(() => null)) === 'v1');
+    expect(await echo(socket, 'after')).toBe('after');
+    // When the one before ends, it takes the pid file with it, whosever that is by now.
+    socket.destroy();
+    await until(() => commandLine(before) === null);
+    const again = scenario.start();
+    const sourceCommit = await application.commitVersion('v2');
+    await again.waitLive(shop, { sourceCommit });
+    const domains = [`${shop}.localhost`, `other-${shop}.localhost`];
+    const configCommit = await scenario.commitManifest(shop, application, { route: { domains } });
+    await until(async () => (await scenario.get(domains[1] ?? '')).status === 200);
+    await again.waitIdle({ configCommit });
+    const masters = (await processesOf(join(scenario.stateDir, 'nginx'))).map(({ pid }) => pid);
+    expect(masters).toEqual([unit.process.pid]);
+    await again.stop();
+    await expectSettled(scenario);
+  } finally {
+    socket.destroy();
+    await unit.stop();
+  }
+});
+
+function nginxPidFile(): string {
+  return join(scenario.stateDir, 'nginx/nginx.pid');
+}

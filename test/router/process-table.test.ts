@@ -13,6 +13,7 @@ import {
   networkOf,
   parentOf,
   parseConnections,
+  parseUnit,
   stateOf,
 } from '../../src/router/process-table.js';
 import { until } from '../support/waiting.js';
@@ -86,18 +87,32 @@ it('knows parent, children and state of a process, whatever its name', async () 
   const child = spawn(process.execPath, ['-e', "process.title = 'a) S (b'; setInterval(() => {}, 1e6)"]);
   try {
     const pid = child.pid ?? 0;
-    await until(async () => (await commandLine(pid)) === 'a) S (b');
-    expect(await parentOf(pid)).toBe(process.pid);
+    await until(() => commandLine(pid) === 'a) S (b');
+    expect(parentOf(pid)).toBe(process.pid);
     expect(await childrenOf(process.pid)).toContain(pid);
     expect(await networkOf(pid)).toBe(await networkOf('self'));
-    await until(async () => (await stateOf(pid)) === 'S');
+    await until(() => stateOf(pid) === 'S');
     child.kill('SIGSTOP');
-    await until(async () => (await stateOf(pid)) === 'T');
+    await until(() => stateOf(pid) === 'T');
   } finally {
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
-  expect(await stateOf(child.pid ?? 0)).toBeNull();
-  expect(await commandLine(child.pid ?? 0)).toBeNull();
-  expect(await parentOf(child.pid ?? 0)).toBeNull();
+  expect(stateOf(child.pid ?? 0)).toBeNull();
+  expect(commandLine(child.pid ?? 0)).toBeNull();
+  expect(parentOf(child.pid ?? 0)).toBeNull();
+});
+
+it.each([
+  ['0::/system.slice/nginx.service\n', 'nginx.service'],
+  ['0::/system.slice/pointsman.service/nginx\n', 'pointsman.service'],
+  ['0::/user.slice/user-0.slice/user@0.service/app.slice/web.service\n', 'web.service'],
+  [
+    '3:memory:/system.slice/other.service\n1:name=systemd:/system.slice/nginx.service\n0::/\n',
+    'nginx.service',
+  ],
+  ['0::/user.slice/user-0.slice/session-1.scope\n', null],
+  ['0::/\n', null],
+])('finds the unit in %j', (groups, unit) => {
+  expect(parseUnit(groups)).toBe(unit);
 });

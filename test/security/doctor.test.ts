@@ -35,7 +35,8 @@ it.each([
   ['runc', 'a4b5c6d', 0],
 ] as const)('warns of the weaknesses of %s %s', (component, version, count) => {
   const findings = vulnerabilitiesOf(component, version);
-  expect(findings).toHaveLength(count);
+  expect(findings).toHaveLength(Math.min(count, 1));
+  expect(findings.flatMap(({ message }) => message.match(/mended in/g) ?? [])).toHaveLength(count);
   for (const { level, message, mend } of findings) {
     expect(level).toBe('warn');
     expect(message).toMatch(/CVE-\d{4}-\d+/);
@@ -50,9 +51,9 @@ it('asks the nginx program for its version, and warns of the weaknesses of that 
       return { exitCode: 0, stdout: '', stderr: `nginx version: nginx/${version}\nconfigure arguments:\n` };
     };
     const findings = await checkNginxProgram(execute, false, new AbortController().signal);
-    return findings.flatMap(({ message }) => /CVE-\d{4}-\d+/.exec(message)?.[0] ?? []);
+    return findings.flatMap(({ message }) => message.match(/CVE-\d{4}-\d+/g) ?? []);
   };
-  expect(await said('1.22.1')).toEqual(['CVE-2025-23419', 'CVE-2026-42945']);
+  expect(await said('1.22.1')).toEqual(['CVE-2025-23419', 'CVE-2026-42945', 'CVE-2026-9256']);
   expect(await said('1.30.2')).toEqual([]);
 });
 
@@ -69,14 +70,16 @@ it("asks the engine for its version and runc's, and warns of the weaknesses of t
         body: JSON.stringify(bodies[path] ?? {}),
       });
     const findings = await checkDocker(ask, 'tcp://127.0.0.1:1', new AbortController().signal);
-    return findings.flatMap(({ message }) => /CVE-\d{4}-\d+/.exec(message)?.[0] ?? []);
+    return findings.flatMap(({ message }) => message.match(/CVE-\d{4}-\d+/g) ?? []);
   };
   expect(await said('20.10.24+dfsg1', '1.4.0')).toEqual([
     'CVE-2024-23651',
+    'CVE-2024-23652',
+    'CVE-2024-23653',
     'CVE-2025-54410',
     'CVE-2025-54388',
   ]);
-  expect(await said('29.0.0', '1.1.12')).toEqual(['CVE-2025-31133']);
+  expect(await said('29.0.0', '1.1.12')).toEqual(['CVE-2025-31133', 'CVE-2025-52565', 'CVE-2025-52881']);
   expect(await said('29.0.0', '1.4.0')).toEqual([]);
 });
 

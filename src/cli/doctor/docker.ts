@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
-import { messageOf } from '../../errors.js';
 import { isAtLeast } from '../../versions.js';
+import { toEngineError } from '../../runtime/engine-errors.js';
 import { fail, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
 import { vulnerabilitiesOf } from './vulnerabilities.js';
@@ -154,12 +154,8 @@ async function reachOf(socket: string, { Warnings }: EngineInfo): Promise<readon
 }
 
 function unreachable(socket: string, error: unknown): Finding {
-  const { code } = error as NodeJS.ErrnoException;
-  const mend =
-    code === 'EACCES'
-      ? 'run this as root, or as a user of the group "docker"'
-      : 'install and start the engine (Debian, Ubuntu: apt-get install docker.io; systemctl start docker), or set docker.socket';
-  return fail('docker', `the engine at ${socket} does not answer: ${messageOf(error)}`, mend);
+  const [found = '', mend] = toEngineError('tell about itself', socket, error).message.split(/; (.*)/s);
+  return fail('docker', found, mend ?? 'look at its log (journalctl -u docker), and at docker.socket');
 }
 
 function versionOf({ ServerVersion = '' }: EngineInfo): Finding {

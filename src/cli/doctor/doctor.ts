@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { PointsmanError, messageOf } from '../../errors.js';
 import { readStatus } from '../../record/status-file.js';
+import { settingsDefaults } from '../../settings/defaults.js';
+import { checkSocket, dockerHostSocket } from '../../settings/load.js';
 import type { Settings } from '../../settings/settings.js';
 import { checkAddresses } from './addresses.js';
 import { checkConfigRepository } from './config-repository.js';
@@ -38,8 +40,11 @@ export async function examine(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const known = 'error' in settings ? null : settings;
-  const socket = known?.docker.socket ?? deps.env['DOCKER_HOST'] ?? '/var/run/docker.sock';
-  const ask = engineAt(socket);
+  const socket = known?.docker.socket ?? dockerHostSocket(deps.env) ?? settingsDefaults.docker.socket;
+  const ask: AskEngine = async (path, until) => {
+    checkSocket(socket);
+    return engineAt(socket)(path, until);
+  };
   const areas: [Finding['area'], (signal: AbortSignal) => Promise<readonly Finding[]>][] = [
     [
       'settings',
@@ -57,7 +62,9 @@ export async function examine(
   if (known !== null) areas.push(...settingsAreas(known, ask, deps));
   const findings: Finding[] = [];
   for (const [area, check] of areas) findings.push(...(await bounded(area, check, signal)));
-  return findings;
+  // They are many and seldom what somebody came for.
+  const isWeakness = ({ area }: Finding): boolean => area === 'weaknesses';
+  return [...findings.filter((each) => !isWeakness(each)), ...findings.filter(isWeakness)];
 }
 
 function settingsAreas(

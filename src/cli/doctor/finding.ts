@@ -1,7 +1,16 @@
 /** One thing that was looked at. */
 export interface Finding {
   readonly area:
-    'settings' | 'docker' | 'nginx' | 'git' | 'config repository' | 'addresses' | 'permissions' | 'machine';
+    | 'settings'
+    | 'docker'
+    | 'nginx'
+    | 'git'
+    | 'config repository'
+    | 'addresses'
+    | 'permissions'
+    | 'machine'
+    /** Known ones of the versions found. */
+    | 'weaknesses';
   /** `warn`: it works, and a person should know. `fail`: it will not work. */
   readonly level: 'ok' | 'warn' | 'fail';
   /** What was found, with the value. */

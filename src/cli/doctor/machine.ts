@@ -24,7 +24,9 @@ export function checkNode(version: string): Finding {
 export async function checkDisk(path: string): Promise<Finding> {
   let folder = path;
   while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder);
-  const { bavail, bsize, ffree, files } = await statfs(folder);
+  const { bavail, blocks, bsize, ffree, files } = await statfs(folder);
+  // As /proc, where no folder can be made: the permissions tell.
+  if (blocks === 0) return ok('machine', `${folder} has no limit of space that could be told`);
   const free = bavail * bsize;
   const mend = 'make room: "docker system df" tells what images and build caches take';
   if (free < leastFreeBytes) return fail('machine', `${size(free)} left for ${path}`, mend);

@@ -6,12 +6,15 @@ import { isAtLeast } from '../../versions.js';
 import type { Execute } from './execute.js';
 import { fail, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
-import type { Listeners } from './ports.js';
+import type { Listener, Listeners } from './ports.js';
 import { vulnerabilitiesOf } from './vulnerabilities.js';
 
 const leastVersion = '1.18';
 /** What site files are made of; nginx has them unless it was built without. */
 const neededModules = ['http_proxy', 'http_rewrite', 'http_map', 'http_upstream_keepalive', 'http_access'];
+
+/** As deploy/systemd names it. */
+const controllerUnit = 'pointsman.service';
 
 /** The program: there, recent enough, and with the modules that sites need. */
 export async function checkNginxProgram(
@@ -59,17 +62,33 @@ export async function checkNginxPorts(
   listeners: Listeners,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
+  const folder = join(stateDir, 'nginx');
+  let ofController = false;
   for (const [setting, address] of [
     ...nginx.listen.map((each) => ['nginx.listen', each] as const),
     ['nginx.verify', nginx.verify] as const,
   ]) {
     const port = portOf(address);
-    if (port === null)
+    if (port === null) {
       findings.push(
         fail('nginx', `${setting} ${address} names no port`, 'write it like "80" or "127.0.0.1:9180"'),
       );
-    else
-      findings.push(portFinding(setting, port, nginx.mode, join(stateDir, 'nginx'), await listeners(port)));
+      continue;
+    }
+    const holders = await listeners(port);
+    findings.push(portFinding(setting, port, nginx.mode, folder, holders));
+    ofController ||= holders.some(
+      ({ command, unit }) => command.includes(`${folder}/`) && unit === controllerUnit,
+    );
+  }
+  if (ofController) {
+    findings.push(
+      warn(
+        'nginx',
+        `nginx runs as part of ${controllerUnit}: it has the controller's small share of the processor, and after a reboot nothing is served before the controller runs`,
+        `systemctl stop pointsman; systemctl enable --now pointsman-nginx; kill -QUIT $(cat ${join(folder, 'nginx.pid')}); systemctl start pointsman`,
+      ),
+    );
   }
   if (nginx.mode === 'system') findings.push(await confDirFinding(nginx.confDir));
   return findings;
@@ -86,8 +105,9 @@ function portFinding(
   port: number,
   mode: Settings['nginx']['mode'],
   folder: string,
-  commands: readonly string[],
+  holders: readonly Listener[],
 ): Finding {
+  const commands = holders.map(({ command }) => command);
   const what = `port ${port} (${setting})`;
   if (commands.length === 0) {
     // The machine's nginx opens the port of `verify` when our file is in its configuration.

@@ -1,7 +1,9 @@
 import { constants } from 'node:fs';
-import { access, lstat, readdir, stat } from 'node:fs/promises';
+import { access, lstat, readdir, stat, statfs } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { messageOf } from '../../errors.js';
+import { missingFolders } from '../../files.js';
 import { fail, ok, warn } from './finding.js';
 import type { Finding } from './finding.js';
 
@@ -24,13 +26,13 @@ export async function checkPermissions(input: PermissionsInput): Promise<readonl
 async function checkStateDir(stateDir: string): Promise<readonly Finding[]> {
   const found = await statOrNull(stateDir);
   if (found === null) {
-    const parent = await nearest(dirname(stateDir));
-    if (await isWritable(parent)) return [ok('permissions', `${stateDir} will be made at the first start`)];
+    const why = await whyNotMade(stateDir);
+    if (why === null) return [ok('permissions', `${stateDir} will be made at the first start`)];
     return [
       fail(
         'permissions',
-        `${stateDir} is not there, and ${parent} may not be written to`,
-        `run this as root, or make ${stateDir} for the controller's user`,
+        `stateDir ${stateDir} cannot be made: ${why}`,
+        "run this as the controller's user, root as a rule, or set stateDir to a folder that it can make",
       ),
     ];
   }
@@ -111,18 +113,29 @@ async function checkSecrets(secretsDir: string): Promise<readonly Finding[]> {
 
 /** The controller makes the folder, with the key of its hashes, at its first start. */
 async function checkMissingSecrets(secretsDir: string): Promise<Finding> {
-  const parent = await nearest(dirname(secretsDir));
-  const isFolder = (await statOrNull(parent))?.isDirectory() === true;
-  if (isFolder && (await isWritable(parent)))
-    return ok('permissions', `no secrets (${secretsDir} is not there)`);
+  const why = await whyNotMade(secretsDir);
+  if (why === null) return ok('permissions', `no secrets (${secretsDir} is not there)`);
   return warn(
     'permissions',
-    isFolder
-      ? `${secretsDir} is not there, and ${parent} may not be written to: projects with secrets will not start`
-      : `${secretsDir} cannot be made, because ${parent} is not a folder: projects with secrets will not start`,
+    `secrets.dir ${secretsDir} cannot be made: ${why}; projects with secrets will not start`,
     'set secrets.dir to a folder that the controller can make, or make it',
   );
 }
+
+/** Why the folder, which is not there, cannot be made either; null when it can be. */
+async function whyNotMade(path: string): Promise<string | null> {
+  let above: string;
+  try {
+    above = dirname(missingFolders(path)[0] ?? path);
+  } catch (error) {
+    return messageOf(error);
+  }
+  if (kernelFileSystems.has((await statfs(above)).type)) return `no folder can be made in ${above}`;
+  return (await isWritable(above)) ? null : `${above} may not be written to`;
+}
+
+/** Magic numbers of proc and sysfs, statfs(2): their permissions promise root more than they hold. */
+const kernelFileSystems: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
 
 async function checkCredential(path: string): Promise<readonly Finding[]> {
   const found = await statOrNull(path);
@@ -137,12 +150,6 @@ async function checkCredential(path: string): Promise<readonly Finding[]> {
 
 async function statOrNull(path: string): Promise<Stats | null> {
   return stat(path).catch(() => null);
-}
-
-async function nearest(path: string): Promise<string> {
-  for (let folder = path; ; folder = dirname(folder)) {
-    if ((await statOrNull(folder)) !== null || folder === dirname(folder)) return folder;
-  }
 }
 
 function isWritable(path: string): Promise<boolean> {

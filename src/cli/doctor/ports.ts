@@ -1,11 +1,19 @@
-import { listenersOf as processesOf } from '../../router/process-table.js';
+import { listenersOf as processesOf, unitOf } from '../../router/process-table.js';
 
-/** Command lines of the processes that listen on a TCP port; empty: nobody does; an unknown one is `''`. */
-export type Listeners = (port: number) => Promise<readonly string[]>;
+export interface Listener {
+  /** Its command line; `''` where it cannot be told. */
+  readonly command: string;
+  /** The systemd unit that it belongs to. */
+  readonly unit: string | null;
+}
 
-/** From /proc, without any program. Command lines of other users' processes are only seen as root. */
+/** The processes that listen on a TCP port; empty: nobody does. */
+export type Listeners = (port: number) => Promise<readonly Listener[]>;
+
+/** From /proc, without any program. Processes of other users are only seen as root. */
 export const listenersOf: Listeners = async (port) => {
   const processes = await processesOf(port);
   if (processes === null) return [];
-  return processes.length > 0 ? processes.map(({ command }) => command ?? '') : [''];
+  if (processes.length === 0) return [{ command: '', unit: null }];
+  return processes.map(({ pid, command }) => ({ command: command ?? '', unit: unitOf(pid) }));
 };

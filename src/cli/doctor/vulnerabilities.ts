@@ -60,19 +60,22 @@ const known: readonly Vulnerability[] = [
   },
 ];
 
-/** One warning for each known weakness of `version`; none when the version cannot be read. Ask for versions that are supported. */
+/** One warning of all known weaknesses of `version`; none when the version cannot be read. Ask for versions that are supported. */
 export function vulnerabilitiesOf(component: Component, version: string): readonly Finding[] {
   if (!/^v?\d+\.\d+/.test(version)) return [];
   const plain = version.replace(/^v/, '');
-  return known
-    .filter((each) => each.component === component && !isSound(plain, each.fixed))
-    .map(({ ids, what, fixed }) =>
-      warn(
-        component === 'nginx' ? 'nginx' : 'docker',
-        `${component} ${version} has by its number ${ids.join(', ')}: ${what}`,
-        `mended upstream in ${fixed.join(', ')}; a distribution mends it under the old number: see its security tracker, and keep the package current`,
-      ),
-    );
+  const found = known.filter((each) => each.component === component && !isSound(plain, each.fixed));
+  if (found.length === 0) return [];
+  const each = found.map(
+    ({ ids, what, fixed }) => `${ids.join(', ')}: ${what} (mended in ${fixed.join(', ')})`,
+  );
+  return [
+    warn(
+      'weaknesses',
+      `${component} ${version} has, by its version number, published weaknesses: ${each.join('; ')}`,
+      'keep the package current; a distribution may have mended them under the old number: its security tracker tells',
+    ),
+  ];
 }
 
 function isSound(version: string, fixed: Vulnerability['fixed']): boolean {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -16,6 +16,7 @@ import { checkClock, checkDisk, checkNode } from '../../../src/cli/doctor/machin
 import { checkNginxPorts, checkNginxProgram } from '../../../src/cli/doctor/nginx.js';
 import { checkPermissions } from '../../../src/cli/doctor/permissions.js';
 import { listenersOf } from '../../../src/cli/doctor/ports.js';
+import type { Listener } from '../../../src/cli/doctor/ports.js';
 import { listeningInodes, parseConnections } from '../../../src/router/process-table.js';
 import { settingsIn, temporaryFolder } from '../cli.js';
 
@@ -78,14 +79,32 @@ describe('docker', () => {
   });
 
   it.each([
-    ['EACCES', 'group \\"docker\\"'],
-    ['ECONNREFUSED', 'apt-get install docker.io'],
+    ['EACCES', 'to the docker group'],
+    ['ECONNREFUSED', 'start the engine'],
+    ['ENOENT', 'install and start the engine'],
+    ['EPROTO', 'journalctl -u docker'],
   ])('says what to do about %s', async (code, mend) => {
     const refused: AskEngine = () =>
       Promise.reject(Object.assign(new Error(`connect ${code} /d.sock`), { code }));
     const findings = withMends(await checkDocker(refused, '/d.sock', never));
     expect(levels(findings)).toEqual(['fail']);
     expect(JSON.stringify(findings)).toContain(mend);
+  });
+
+  it('says in the words of plan that there is no socket, and that a file is none', async () => {
+    const folder = await temporaryFolder();
+    const socket = join(folder, 'd.sock');
+    const said = async () => withMends(await checkDocker(engineAt(socket), socket, never));
+    expect(await said()).toEqual([
+      {
+        area: 'docker',
+        level: 'fail',
+        message: `there is no docker socket at ${socket}`,
+        mend: 'install and start the engine (systemctl start docker), or set docker.socket',
+      },
+    ]);
+    await writeFile(socket, '');
+    expect(await said()).toMatchObject([{ message: `${socket} is not a socket` }]);
   });
 
   it('asks a real socket, and knows our bridges by their label', async () => {
@@ -159,6 +178,8 @@ describe('ports', () => {
   const { nginx } = settingsIn('/state');
   const ours = 'nginx: master process nginx -c /state/nginx/nginx.conf';
   const others = 'nginx: master process /usr/sbin/nginx -g daemon on;';
+  const held = (commands: readonly string[], unit: string | null = null): readonly Listener[] =>
+    commands.map((command) => ({ command, unit }));
 
   it.each([
     ['managed', [], ['ok', 'ok']],
@@ -171,9 +192,21 @@ describe('ports', () => {
     ['system', ['apache2 -k start'], ['fail', 'fail']],
   ] as const)('in mode %s, held by %j', async (mode, holders, expected) => {
     const findings = withMends(
-      await checkNginxPorts({ ...nginx, mode, confDir: '/' }, '/state', () => Promise.resolve(holders)),
+      await checkNginxPorts({ ...nginx, mode, confDir: '/' }, '/state', () => Promise.resolve(held(holders))),
     );
     expect(levels(findings).slice(0, 2)).toEqual(expected);
+  });
+
+  it.each([
+    ['pointsman-nginx.service', ours, 'ok'],
+    ['pointsman.service', ours, 'warn'],
+    ['pointsman.service', 'node /opt/pointsman/dist/main.js', 'fail'],
+    [null, ours, 'ok'],
+  ])('in the unit %s, %s', async (unit, command, level) => {
+    const findings = withMends(
+      await checkNginxPorts(nginx, '/state', () => Promise.resolve(held([command], unit))),
+    );
+    expect(findings.at(-1)?.level).toBe(level);
   });
 
   it.each([
@@ -193,7 +226,7 @@ describe('ports', () => {
     const findings = await checkNginxPorts(
       { ...nginx, mode: 'system', confDir: '/nonexistent' },
       '/state',
-      () => Promise.resolve([others]),
+      () => Promise.resolve(held([others])),
     );
     expect(findings.at(-1)).toMatchObject({
       level: 'fail',
@@ -205,7 +238,7 @@ describe('ports', () => {
     const server = createTcpServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    expect((await listenersOf(port)).some((command) => command !== '')).toBe(true);
+    expect((await listenersOf(port)).some(({ command }) => command !== '')).toBe(true);
     await new Promise((resolve) => server.close(resolve));
     expect(await listenersOf(port)).toEqual([]);
   });
@@ -312,6 +345,23 @@ describe('permissions', () => {
     });
   });
 
+  it('say that a state directory cannot be made', async () => {
+    const input = await folders();
+    const link = join(input.stateDir, 'link');
+    await symlink(join(input.stateDir, 'nothing'), link);
+    for (const [stateDir, why] of [
+      [link, `${link} is a link to what is not there`],
+      [join(link, 'deep'), `${link} is a link to what is not there`],
+      ['/proc/foo/bar', process.geteuid?.() === 0 ? 'no folder can be made in /proc' : '/proc'],
+    ] as const) {
+      expect((await check({ ...input, stateDir }))[0]).toMatchObject({
+        level: 'fail',
+        message: expect.stringContaining(`stateDir ${stateDir} cannot be made: `) as string,
+      });
+      expect((await check({ ...input, stateDir }))[0]?.message).toContain(why);
+    }
+  });
+
   it('say when the folder of secrets cannot be made', async () => {
     const input = await folders();
     await writeFile(join(input.stateDir, 'file'), '');
@@ -351,6 +401,10 @@ describe('the machine', () => {
       'fail',
       'ok',
     ]);
+  });
+
+  it('does not complain of the room of what has none', async () => {
+    expect((await checkDisk('/proc/foo')).level).toBe('ok');
   });
 
   it('has room where the state directory will be', async () => {

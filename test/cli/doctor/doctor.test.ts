@@ -6,6 +6,8 @@ import type { DoctorDeps } from '../../../src/cli/doctor/doctor.js';
 import type { Finding } from '../../../src/cli/doctor/finding.js';
 import { loadSettingsOrThrow } from '../../../src/cli/load-settings.js';
 import { PointsmanError } from '../../../src/errors.js';
+import { parseSettings } from '../../../src/settings/load.js';
+import type { Settings } from '../../../src/settings/settings.js';
 import { cli, settingsIn, temporaryFolder } from '../cli.js';
 
 const deps: DoctorDeps = {
@@ -33,6 +35,7 @@ it('looks at every area', async () => {
     'addresses',
     'permissions',
     'machine',
+    'weaknesses',
   ];
   expect(new Set(findings.map(({ area }) => area))).toEqual(new Set(areas));
 });
@@ -58,6 +61,35 @@ it('has a finding for a check that fails itself', async () => {
     mend: expect.any(String) as string,
   });
 });
+
+it('says last what versions are known for, in one finding a program', async () => {
+  const findings = await examine(settingsIn(await temporaryFolder()), deps, never);
+  expect(findings.filter(({ area }) => area === 'weaknesses')).toEqual([findings.at(-1)]);
+});
+
+it.each([null, '/nonexistent'])(
+  'says once that $DOCKER_HOST is of no use (stateDir: %s)',
+  async (stateDir) => {
+    const host = 'ssh://someone@host';
+    const { settings } = parseSettings(
+      '/p.yaml',
+      new TextEncoder().encode(`configRepo: { url: /srv/deploy }\n`),
+      { DOCKER_HOST: host },
+    ) as { settings: Settings };
+    const given = stateDir === null ? { error: new Error('no settings') } : { ...settings, stateDir };
+    const findings = await examine(given, { ...deps, env: { DOCKER_HOST: host } }, never);
+    const said = findings.filter(({ level, area }) => level === 'fail' && area === 'docker');
+    expect(said).toEqual([
+      {
+        area: 'docker',
+        level: 'fail',
+        message: '$DOCKER_HOST is "ssh://…@host": only unix:///path is used',
+        mend: 'unset it or set docker.socket',
+      },
+    ]);
+    expect(JSON.stringify(findings.filter((each) => !said.includes(each)))).not.toContain('DOCKER_HOST');
+  },
+);
 
 it('stops when it is interrupted', async () => {
   await expect(
