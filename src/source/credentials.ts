@@ -80,9 +80,21 @@ async function checkReadable(what: string, file: string): Promise<void> {
   } catch (error) {
     throw new PointsmanError(
       'SourceUnreachable',
-      `cannot read the ${what} ${file}: ${messageOf(error)}; check the settings and its permissions`,
+      `cannot read the ${what} ${file}: ${whyUnreadable(error)}`,
       { cause: error },
     );
+  }
+}
+
+function whyUnreadable(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'it is not there; put it there, or name another file in the settings';
+    case 'EACCES':
+    case 'EPERM':
+      return 'its permissions forbid it; make it and the folders above it readable for pointsman';
+    default:
+      return `${messageOf(error)}; name another file in the settings`;
   }
 }
 
@@ -93,7 +105,7 @@ async function readToken(file: string): Promise<string> {
   } catch (error) {
     throw new PointsmanError(
       'SourceUnreachable',
-      `cannot read the token file ${file}: ${messageOf(error)}; make it readable for pointsman`,
+      `cannot read the token file ${file}: ${whyUnreadable(error)}`,
       { cause: error },
     );
   }

@@ -1,10 +1,10 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { PointsmanError } from '../errors.js';
-import { replaceFile } from '../files.js';
+import { makeFolder, replaceFile } from '../files.js';
 import { joinSignals, onAbort } from '../signals.js';
 import PQueue from 'p-queue';
 
@@ -61,7 +61,11 @@ const keptVariables = [
   'GIT_SSL_CAPATH',
 ];
 
-/** The whole of git's global configuration for our calls; the machine's own is never read. */
+/**
+ * The whole of git's global configuration for our calls; the machine's own is never read. Git streams files
+ * above `bigFileThreshold`; one below it, 512 MiB by default, it holds in memory while it writes an archive,
+ * which takes twice as long, too.
+ */
 const globalConfig = `[safe]
 	directory = *
 [core]
@@ -69,6 +73,7 @@ const globalConfig = `[safe]
 	fsmonitor = false
 	autocrlf = false
 	askPass =
+	bigFileThreshold = 16m
 [gc]
 	auto = 0
 	writeCommitGraph = false
@@ -194,7 +199,7 @@ export class Git {
   }
 
   async #layOut(): Promise<void> {
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    await makeFolder(this.folder, 0o700);
     await replaceFile(join(this.folder, '.gitconfig'), globalConfig, 0o600);
     for (const name of await readdir(this.folder)) {
       const path = join(this.folder, name);

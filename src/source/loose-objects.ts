@@ -3,10 +3,10 @@
  * one can be asked about without a process, in 0.3 ms for 6 ms. Null or false: git has to be asked.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { constants, inflateSync } from 'node:zlib';
-import { readBounded } from '../files.js';
+import { makeFolder, readBounded } from '../files.js';
 
 /** Of an object's file; deflated, the header is far shorter. */
 const headBytes = 512;
@@ -30,7 +30,7 @@ export async function writeLooseRef(gitdir: string, ref: string, commit: string)
   const path = join(gitdir, ref);
   const lock = `${path}.lock`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     const handle = await open(lock, 'wx', 0o600);
     try {
       await handle.writeFile(`${commit}\n`);

@@ -1,7 +1,8 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PointsmanError } from '../errors.js';
+import { makeFolder } from '../files.js';
 import { joinSignals, onAbort } from '../signals.js';
 
 /** As long as the longest thing done under it. */
@@ -17,7 +18,7 @@ export async function withMirrorLock<T>(
   signal: AbortSignal,
   use: () => Promise<T>,
 ): Promise<T> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, 0o700);
   const { dev, ino } = await stat(folder);
   const options = { what: `the mirror of ${display}`, waitMs: longestWaitMs, signal };
   return withLock(`pointsman-mirror-${dev}-${ino}-${name}`, options, use);

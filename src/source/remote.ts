@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type PQueue from 'p-queue';
 import { PointsmanError } from '../errors.js';
-import { replaceFile } from '../files.js';
+import { makeFolder, replaceFile } from '../files.js';
 import type { GitCredential } from '../settings/settings.js';
 import { withAccess } from './credentials.js';
 import type { Git, GitResult } from './git.js';
@@ -175,7 +174,7 @@ export class Remote {
       signal,
     });
     if (made.code !== 0) return lastLine(made.stderr);
-    await mkdir(dirname(marker), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(marker), 0o700);
     await replaceFile(marker, attributes, 0o600);
     return null;
   }

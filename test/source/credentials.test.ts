@@ -51,6 +51,18 @@ describe('withAccess', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
+  it.each([
+    ['https://h/x.git', 'token file', token],
+    ['ssh://h/x.git', 'ssh key file', key],
+  ])('says of %s once where its %s should be', async (url, what, credential) => {
+    const file = join(folder, 'nothing');
+    await expect(
+      withAccess(folder, parseLocation(url), credential(file), () => Promise.resolve()),
+    ).rejects.toMatchObject({
+      message: `cannot read the ${what} ${file}: it is not there; put it there, or name another file in the settings`,
+    });
+  });
+
   it('keeps a token in a private file for the length of the use', async () => {
     await writeFile(join(folder, 'token'), 'a b/%@:é\n');
     const location = parseLocation('https://h:8443/x.git');

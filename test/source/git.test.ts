@@ -22,6 +22,7 @@ it('reads this configuration and no other: no hook, no helper, no program, no pa
     'advice.detachedhead=false',
     'core.askpass=',
     'core.autocrlf=false',
+    'core.bigfilethreshold=16m',
     'core.fsmonitor=false',
     'core.hookspath=/dev/null',
     'fetch.recursesubmodules=false',
