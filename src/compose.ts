@@ -2,7 +2,7 @@
  * Puts the parts together and takes them apart in reverse order. The only place that constructs
  * adapters.
  */
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApplyDeps } from './apply/context.js';
 import { DeploymentLogs } from './apply/deployment-log.js';
@@ -16,8 +16,8 @@ import { systemClock } from './clock.js';
 import type { Clock } from './clock.js';
 import { Controller } from './controller/controller.js';
 import { DesiredProjects } from './desired-projects.js';
-import { isAbort, messageOf } from './errors.js';
-import { dropTemporaries } from './files.js';
+import { PointsmanError, isAbort, messageOf } from './errors.js';
+import { NoFolder, dropTemporaries, makeFolder, missingFolders } from './files.js';
 import type { Logger } from './log.js';
 import { assembleDesired } from './manifest/assemble.js';
 import type { LiveClaims } from './manifest/assemble.js';
@@ -33,6 +33,7 @@ import { NginxRouter } from './router/nginx-router.js';
 import type { Router } from './router/port.js';
 import { DockerRuntime } from './runtime/docker-runtime.js';
 import type { ContainerRuntime } from './runtime/port.js';
+import { checkSocket } from './settings/load.js';
 import type { Settings } from './settings/settings.js';
 import { GitConfigRepository } from './source/config-repository.js';
 import { MirrorStore } from './source/mirror-store.js';
@@ -59,13 +60,36 @@ export interface Adapters {
 export async function prepareStateDir(stateDir: string): Promise<void> {
   await makeStateDir(stateDir);
   await chmod(stateDir, 0o711);
-  for (const folder of ['repos', 'logs'])
-    await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
+  for (const folder of ['repos', 'logs']) await makeFolder(join(stateDir, folder), 0o700);
 }
 
-/** Before anything below it is made, which would leave it closed to nginx's workers. */
+/**
+ * Before anything below it is made, which would leave it closed to nginx's workers.
+ * @throws PointsmanError SettingsInvalid when there can be no folder
+ */
 export async function makeStateDir(stateDir: string): Promise<void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+  await makeFolder(stateDir, 0o711).catch((error: unknown) => {
+    throw stateDirError(stateDir, error);
+  });
+}
+
+function stateDirError(stateDir: string, error: unknown): unknown {
+  if (!(error instanceof NoFolder)) return error;
+  return new PointsmanError(
+    'SettingsInvalid',
+    `stateDir ${stateDir} cannot be made: ${error.message}; set stateDir to a folder that is there or can be made by this user`,
+    { cause: error },
+  );
+}
+
+/** What no part could work with is said before anything is made. @throws PointsmanError SettingsInvalid */
+function checkUsable({ stateDir, docker }: Pick<Settings, 'stateDir' | 'docker'>): void {
+  checkSocket(docker.socket);
+  try {
+    missingFolders(stateDir);
+  } catch (error) {
+    throw stateDirError(stateDir, error);
+  }
 }
 
 /** Half-written files of a controller that was killed. Only its successor, which holds the lock, may do this. */
@@ -84,8 +108,9 @@ export async function dropLeftOvers(
   }
 }
 
-/** The real world: Docker, nginx, Git and the clock. Nothing is contacted yet. */
+/** The real world: Docker, nginx, Git and the clock. Nothing is contacted yet. @throws PointsmanError SettingsInvalid */
 export function makeAdapters(settings: Settings, log: Logger): Adapters {
+  checkUsable(settings);
   const clock = systemClock;
   const runtime = new DockerRuntime({ settings, log, clock });
   const router = new NginxRouter({ settings, clock, log });
@@ -153,10 +178,11 @@ export interface RunOptions {
   readonly version: string;
 }
 
-/** Runs the controller until `signal` aborts, or once. Resolves to the exit code. @throws PointsmanError AlreadyRunning */
+/** Runs the controller until `signal` aborts, or once. Resolves to the exit code. @throws PointsmanError AlreadyRunning, SettingsInvalid */
 export async function runController(settings: Settings, options: RunOptions): Promise<number> {
   const releases = new Releases();
   try {
+    checkUsable(settings);
     await prepareStateDir(settings.stateDir);
     const stateLock = await acquireLock(await stateLockName(settings.stateDir), settings.stateDir);
     releases.add(() => stateLock.release());
@@ -291,15 +317,22 @@ async function runComposed(
   if (options.once) {
     await controller.settled(signal);
     controller.throwFatal();
-    for (const {
-      project,
-      status: { state, reason, message },
-    } of status.unwell())
-      log.error({ project, state, code: reason, message }, 'project is not as it should be');
+    for (const each of status.unwell()) logUnwell(each, signal.aborted, log);
     return status.allWell ? 0 : 1;
   }
   await controller.ended(signal);
   return 0;
+}
+
+/** What `run --once` leaves. Work that was under way when it was interrupted is no fault of the project. */
+export function logUnwell(
+  { project, status: { state, reason, message } }: ReturnType<StatusKeeper['unwell']>[number],
+  isInterrupted: boolean,
+  log: Pick<Logger, 'warn' | 'error'>,
+): void {
+  if (isInterrupted && (state === 'progressing' || state === 'removing'))
+    log.warn({ project, state }, 'interrupted before the project was as it should be');
+  else log.error({ project, state, code: reason, message }, 'project is not as it should be');
 }
 
 /** Ends what was begun, last in, first out; one that fails does not keep the others. */

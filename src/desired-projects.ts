@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import { messageOf } from './errors.js';
 import type { Logger } from './log.js';
+import { placeOf } from './manifest/problems.js';
 import type { DeclaredProject, DesiredState, GitSource, Problem, Project } from './manifest/project.js';
 import { serialiseSpec } from './manifest/spec.js';
 import { planRemovals } from './plan/plan-removals.js';
@@ -133,12 +134,8 @@ export class DesiredProjects {
     const snapshot = await config.sync(signal);
     this.#error = snapshot.error?.message ?? null;
     this.#failures = snapshot.error === null ? 0 : this.#failures + 1;
+    // Who read it has logged why it could not.
     if (snapshot.error === null) this.#lastSuccessAt = clock.now();
-    else
-      log.warn(
-        { code: snapshot.error.code, error: snapshot.error.message },
-        'config repository cannot be read, the last good state counts',
-      );
     const { desired } = snapshot;
     if (desired === null || desired === this.#state) return { newCommit: null, projects: [] };
     const before = this.#state;
@@ -272,7 +269,7 @@ export class DesiredProjects {
 export function describeProblem(problem: Problem | undefined): string {
   if (problem === undefined) return 'its manifest is not valid';
   const { file, line, column, path, message } = problem;
-  return `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}`;
+  return `${placeOf({ file, line, column })} ${path === '' ? '' : `${path}: `}${message}`;
 }
 
 function claimsOf(desired: DesiredState): ReadonlyMap<string, string> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, readdir, rename, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { constants, lstatSync, statSync } from 'node:fs';
+import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /**
  * Replaces `path` by `data`: readers see the old bytes or the new ones, never a part, and after the
@@ -64,6 +64,67 @@ export async function readBounded(
     await handle.close();
   }
 }
+
+/** Why there can be no folder, in words. `code` is the errno. */
+export class NoFolder extends Error {
+  override readonly name = 'NoFolder';
+  readonly syscall = 'mkdir';
+
+  constructor(
+    message: string,
+    readonly code: string,
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+  }
+}
+
+/** `path` and the folders above it that are not there, the highest first. @throws NoFolder when something else is in the way */
+export function missingFolders(path: string): readonly string[] {
+  const missing: string[] = [];
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    const found = orMissing(() => statSync(folder));
+    if (found?.isDirectory() === true) return missing;
+    if (found !== undefined) throw new NoFolder(`${folder} is not a folder`, 'ENOTDIR');
+    if (orMissing(() => lstatSync(folder)) !== undefined)
+      throw new NoFolder(`${folder} is a link to what is not there`, 'EEXIST');
+    missing.unshift(folder);
+  }
+}
+
+function orMissing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Makes the folder and those above it that are missing, one by one: node's recursive `mkdir` never ends where
+ * the file system refuses with ENOENT, as /proc does. @throws NoFolder when there can be none
+ */
+export async function makeFolder(path: string, mode = 0o777): Promise<void> {
+  for (const folder of missingFolders(path)) {
+    try {
+      await mkdir(folder, mode);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? '';
+      // Somebody else made it meanwhile.
+      if (code === 'EEXIST' && missingFolders(folder).length === 0) continue;
+      const why = refusals[code]?.(dirname(folder));
+      throw why === undefined ? error : new NoFolder(why, code, error);
+    }
+  }
+}
+
+const refusals: Readonly<Record<string, (above: string) => string>> = {
+  ENOENT: (above) => `no folder can be made in ${above}`,
+  EACCES: (above) => `${above} may not be written to by this user`,
+  EPERM: (above) => `${above} may not be written to by this user`,
+  EROFS: (above) => `${above} is on a file system that is read-only`,
+};
 
 /** Removes `path` durably. A file that is gone already is fine. */
 export async function removeFile(path: string): Promise<void> {

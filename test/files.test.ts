@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { readBounded, replaceFile } from '../src/files.js';
+import { makeFolder, readBounded, replaceFile } from '../src/files.js';
 import { temporaryFolder } from './record/fixtures.js';
 
 it.each([0o000, 0o077])('gives a new file its mode whatever the umask is: %i', async (umask) => {
@@ -30,4 +30,33 @@ it('reads no more than it is told, and waits for no pipe', async () => {
   await expect(read('link', false)).rejects.toMatchObject({ code: 'ELOOP' });
   for (const name of ['folder', 'pipe', 'endless'])
     await expect(read(name, true)).rejects.toThrow('not a regular file');
+});
+
+it('makes a folder and those above it, each with the mode', async () => {
+  const folder = await temporaryFolder();
+  const path = join(folder, 'a', 'b');
+  await Promise.all([makeFolder(path, 0o711), makeFolder(path, 0o711)]);
+  for (const each of [join(folder, 'a'), path]) expect((await stat(each)).mode & 0o777).toBe(0o711);
+  await makeFolder(path);
+});
+
+it('says why there can be no folder', async () => {
+  const folder = await temporaryFolder();
+  const at = (name: string): string => join(folder, name);
+  await writeFile(at('file'), '');
+  await symlink(at('nothing'), at('link'));
+  for (const [path, why] of [
+    [at('file'), `${at('file')} is not a folder`],
+    [at('file/a/b'), `${at('file')} is not a folder`],
+    [at('link'), `${at('link')} is a link to what is not there`],
+    [at('link/a'), `${at('link')} is a link to what is not there`],
+  ] as const)
+    await expect(makeFolder(path)).rejects.toThrow(why);
+});
+
+it('ends where the file system makes no folder', async () => {
+  // Whoever is not root may not even try.
+  await expect(makeFolder('/proc/foo/bar')).rejects.toThrow(
+    /^(no folder can be made in \/proc|\/proc may not be written to by this user)$/,
+  );
 });

@@ -8,6 +8,7 @@ export const deepestNesting = 64;
 
 export type Guarded =
   | { readonly ok: true; readonly text: string; readonly tokens: readonly CST.Token[] }
+  /** Line and column 0: of the file as a whole. */
   | { readonly ok: false; readonly line: number; readonly column: number; readonly message: string };
 
 /**
@@ -18,11 +19,9 @@ export type Guarded =
  */
 export function guard(bytes: Uint8Array): Guarded {
   if (bytes.byteLength > largestFileBytes) {
-    return refused(
-      '',
-      0,
-      `the file has ${bytes.byteLength} bytes, ${largestFileBytes} are allowed: split it into several files`,
-    );
+    // Whoever reads stops one byte behind the limit, so that the size is not known.
+    const message = `the file has more than ${largestFileBytes} bytes, ${largestFileBytes} are allowed: split it into several files`;
+    return { ok: false, line: 0, column: 0, message };
   }
   const decoded = decode(bytes);
   if (typeof decoded !== 'string') return decoded;

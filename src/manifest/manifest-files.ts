@@ -5,8 +5,9 @@ export function isManifestName(name: string): boolean {
 
 /**
  * Whether manifests below a folder of this name count. Hidden folders belong to other programs: `.git`,
- * `.github`, an editor's. The folder that a person names is looked at whatever its name.
+ * `.github`, an editor's; so does what a package manager installed. The folder that a person names is
+ * looked at whatever its name.
  */
 export function isSearched(folderName: string): boolean {
-  return !folderName.startsWith('.');
+  return !folderName.startsWith('.') && folderName !== 'node_modules';
 }

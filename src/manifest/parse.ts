@@ -70,8 +70,12 @@ export function parseManifests(file: string, bytes: Uint8Array): ParsedFile {
  * A file that stands where a manifest could and cannot be read as one (a symbolic link, a submodule, an
  * unreadable blob). What it declares is unknown, so that removals are held back.
  */
-export function unreadableFile(file: string, message: string): ParsedFile {
-  const problem: Problem = { file, line: 1, column: 1, path: '', message };
+export function unreadableFile(
+  file: string,
+  message: string,
+  place: Place = { line: 1, column: 1 },
+): ParsedFile {
+  const problem: Problem = { file, ...place, path: '', message };
   return { file, projects: [], invalid: [], problems: [problem], namelessDocuments: 1 };
 }
 

@@ -72,20 +72,25 @@ export function compareText(a: string, b: string): number {
 
 /**
  * One line per problem: `file:line:column path message` for a terminal, or workflow commands that a
- * forge turns into annotations. Without a newline at the end.
+ * forge turns into annotations. The place is left out where there is none. Without a newline at the end.
  */
 export function formatProblems(problems: readonly Problem[], style: 'text' | 'github' = 'text'): string {
   return problems.map(style === 'text' ? asText : asAnnotation).join('\n');
 }
 
+/** What a line about a problem begins with: `file:line:column`, or `file:` where there is no line. */
+export function placeOf({ file, line, column }: Pick<Problem, 'file' | 'line' | 'column'>): string {
+  return line === 0 ? `${file}:` : `${file}:${line}:${column}`;
+}
+
 function asText({ file, line, column, path, message }: Problem): string {
-  return [`${shown(file, 300)}:${line}:${column}`, ...(path === '' ? [] : [shown(path, 200)]), message].join(
-    ' ',
-  );
+  const place = placeOf({ file: shown(file, 300), line, column });
+  return [place, ...(path === '' ? [] : [shown(path, 200)]), message].join(' ');
 }
 
 function asAnnotation({ file, line, column, message }: Problem): string {
-  return `::error file=${escapeProperty(file)},line=${line},col=${column}::${escapeData(message)}`;
+  const place = line === 0 ? '' : `,line=${line},col=${column}`;
+  return `::error file=${escapeProperty(file)}${place}::${escapeData(message)}`;
 }
 
 function escapeData(text: string): string {

@@ -80,7 +80,7 @@ export function otherSlot(slot: Slot): Slot {
   return slot === 'blue' ? 'green' : 'blue';
 }
 
-/** Something a person has to mend in the config repository. Lines and columns count from 1. */
+/** Something a person has to mend in the config repository. Lines and columns count from 1; 0 without a place. */
 export interface Problem {
   readonly file: string;
   readonly line: number;

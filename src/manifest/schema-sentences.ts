@@ -79,9 +79,16 @@ function wrongValue(
   }
 }
 
-/** Numbers and truth values become text by quotes; a key with nothing after it is mostly a slip. */
+/**
+ * Numbers and truth values become text by quotes, and are themselves without them; a key with nothing
+ * after it is mostly a slip.
+ */
 function quotesHint(schema: JsonSchema, received: unknown): string {
   if (received === null) return ', or no such key at all';
+  if (schema.type === 'integer' || schema.type === 'number')
+    return typeof received === 'string' && /^-?\d+(\.\d+)?$/.test(received) ? '; remove the quotes' : '';
+  if (schema.type === 'boolean')
+    return received === 'true' || received === 'false' ? '; remove the quotes' : '';
   if (typeof received !== 'number' && typeof received !== 'boolean') return '';
   if (schema['x-duration'] !== undefined || schema['x-size'] !== undefined) return '; add the unit';
   const wantsText =

@@ -3,6 +3,7 @@ import { guard } from './guard.js';
 import { type Place, positionsIn } from './positions.js';
 import { pointer, shown } from './problems.js';
 import type { Problem } from './project.js';
+import { closingOf, type Opening, unclosedOpenings } from './unclosed.js';
 import { lookupIn, receivedText, topLevelTexts } from './yaml-lookup.js';
 import { type Found, plain } from './yaml-values.js';
 
@@ -66,7 +67,10 @@ export function readDocuments(file: string, bytes: Uint8Array): DocumentFile {
     .errors.slice(0, mostSyntaxErrors)
     .map((error) => syntaxProblem(source, error));
   stray.push(...directiveProblems(source, tokens));
-  const documents = parsed.filter((document) => !isEmpty(document)).map((each) => documentOf(source, each));
+  const openings = parsed.some(({ errors }) => errors.length > 0) ? unclosedOpenings(tokens) : [];
+  const documents = parsed
+    .filter((document) => !isEmpty(document))
+    .map((each) => documentOf(source, each, openings));
   const isBroken = stray.length > 0 || documents.some(({ isComplete }) => !isComplete);
   const hidden = isBroken ? countMarkers(text) - countMarkerTokens(tokens) : 0;
   const lost = stray.length > 0 && documents.length === 0 ? 1 : 0;
@@ -80,12 +84,12 @@ interface Source {
   readonly placeAt: (offset: number) => Place;
 }
 
-function documentOf(source: Source, document: Document.Parsed): SourceDocument {
+function documentOf(source: Source, document: Document.Parsed, openings: readonly Opening[]): SourceDocument {
   const { file, text, placeAt } = source;
   const { contents } = document;
   const found: Found[] = [];
   const value = plain(contents, [], found);
-  const syntax = document.errors.slice(0, mostSyntaxErrors).map((error) => syntaxProblem(source, error));
+  const syntax = syntaxProblems(source, document, openings);
   const unusable = found.map(({ segments, offset, message }) => ({
     file,
     ...placeAt(offset),
@@ -129,6 +133,31 @@ const mends: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   TAB_AS_INDENT: 'indent with spaces',
   TAG_RESOLVE_FAILED: 'remove the tag',
 };
+
+/** Whatever follows something unclosed is only read wrongly because of it. */
+function syntaxProblems(
+  source: Source,
+  { errors, range }: Document.Parsed,
+  openings: readonly Opening[],
+): readonly Problem[] {
+  const opening = openings.find(({ offset }) => offset >= range[0] && offset <= range[2]);
+  const own = errors.filter(({ pos }) => opening === undefined || pos[0] < opening.offset);
+  const problems = own.slice(0, mostSyntaxErrors).map((error) => syntaxProblem(source, error));
+  const isUnclosed = opening !== undefined && own.length < errors.length;
+  return isUnclosed ? [...problems, unclosedProblem(source, opening)] : problems;
+}
+
+function unclosedProblem({ file, text, placeAt }: Source, { offset, character }: Opening): Problem {
+  const closing = closingOf[character];
+  const rest = text.slice(offset);
+  // One that comes too late stands on a line that is not indented.
+  const isLate =
+    closing !== character && rest.split(closing).length >= rest.split(character).length
+      ? ', or indent the lines up to its end'
+      : '';
+  const message = `this is not valid yaml: this ${character} is never closed; close it with ${closing}${isLate}`;
+  return { file, ...placeAt(offset), path: '', message };
+}
 
 function syntaxProblem({ file, placeAt }: Source, error: YAMLError): Problem {
   const what = shown(error.message.charAt(0).toLowerCase() + error.message.slice(1), 160);

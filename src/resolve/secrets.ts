@@ -1,10 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PointsmanError } from '../errors.js';
-import { replaceFile, syncFolder } from '../files.js';
+import { makeFolder, replaceFile, syncFolder } from '../files.js';
 
 /** Values of a project's secrets and their keyed hash; neither is ever logged. */
 export interface Secrets {
@@ -41,7 +41,7 @@ export class SecretFiles {
 
   private async makeKey(): Promise<void> {
     if ((await this.readKey()) !== null) return;
-    await mkdir(this.dir, { recursive: true, mode: 0o700 });
+    await makeFolder(this.dir, 0o700);
     await replaceFile(this.keyPath, randomBytes(keyBytes).toString('hex') + '\n', 0o600);
   }
 

@@ -131,9 +131,10 @@ export class Containers {
   }
 
   async setRestartPolicy(id: string, policy: 'no' | 'unless-stopped'): Promise<void> {
-    await this.#requireOurs(id);
+    const found = await this.#inspect(id);
+    if (found !== null) this.#mustBeOurs(found);
     // For a running container the engine starts runc for it: 11 ms of the processor, a question takes 0.5.
-    if ((await this.#inspect(id))?.HostConfig.RestartPolicy?.Name === policy) return;
+    if (found?.HostConfig.RestartPolicy?.Name === policy) return;
     try {
       await this.deps.client.call(`change the restart policy of container ${short(id)}`, (docker) =>
         docker.getContainer(id).update({ RestartPolicy: { Name: policy } }),
@@ -254,7 +255,10 @@ export class Containers {
   async #requireOurs(id: string): Promise<void> {
     if (this.#known.has(id)) return;
     const found = await this.#inspect(id);
-    if (found === null) return;
+    if (found !== null) this.#mustBeOurs(found);
+  }
+
+  #mustBeOurs(found: Docker.ContainerInspectInfo): void {
     if (this.#isOurs(found)) return this.#remember(found.Id);
     throw new PointsmanError(
       'NameTaken',

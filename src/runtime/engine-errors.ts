@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { PointsmanError, messageOf, redact, shortened } from '../errors.js';
 
@@ -64,6 +65,8 @@ function unavailable(socket: string, code: string, message: string): string {
     case 'ENOENT':
       return `there is no docker socket at ${socket}; install and start the engine (systemctl start docker), or set docker.socket`;
     case 'ECONNREFUSED':
+      if (statSync(socket, { throwIfNoEntry: false })?.isSocket() === false)
+        return `${socket} is not a socket; set docker.socket to the socket of the engine`;
       return `nothing answers at the docker socket ${socket}; start the engine (systemctl start docker)`;
     case 'EACCES':
     case 'EPERM':

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { messageOf } from '../errors.js';
+import { PointsmanError, messageOf } from '../errors.js';
 import { readBounded } from '../files.js';
 import { largestFileBytes } from '../manifest/guard.js';
 import { boundProblems, shown } from '../manifest/problems.js';
@@ -49,17 +49,20 @@ export function parseSettings(file: string, bytes: Uint8Array, env: Environment)
   if (second !== undefined)
     problems.push(whole(second.line, 'the settings are one document: remove the others'));
   if (document.isComplete) problems.push(...checkSettings(document));
-  const dockerHost = dockerHostOf(env);
+  if (!document.isComplete || problems.length > 0) return { problems: boundProblems(problems) };
   const written = document.value as WrittenSettings;
-  const isShaped = document.isComplete && problems.length === 0;
-  if (isShaped && written.docker?.socket === undefined && 'problem' in dockerHost) {
-    problems.push({ ...whole(document.line, dockerHost.problem), path: '/docker/socket' });
-  }
-  if (!isShaped || problems.length > 0) return { problems: boundProblems(problems) };
   const absolute = resolve(file);
-  const dockerHostSocket = 'socket' in dockerHost ? dockerHost.socket : null;
-  const settings = normaliseSettings(written, { file: absolute, dockerHostSocket });
-  const contradictions = findContradictions(document, written, settings);
+  const settings = normaliseSettings(written, { file: absolute, dockerHostSocket: dockerHostSocket(env) });
+  const socket = written.docker?.socket;
+  const contradictions = [...findContradictions(document, written, settings)];
+  if (socket !== undefined && /^\w[\w+.-]*:\/\//.test(socket)) {
+    contradictions.push({
+      file,
+      ...document.place(['docker', 'socket'], 'value'),
+      path: '/docker/socket',
+      message: `docker.socket is ${JSON.stringify(shown(socket))}: only a unix socket is used; write its path, such as /var/run/docker.sock`,
+    });
+  }
   return contradictions.length > 0
     ? { problems: boundProblems(contradictions) }
     : { settings, file: absolute };
@@ -71,15 +74,27 @@ function checkSettings(document: Parameters<SchemaCheck>[0]): readonly Problem[]
   return compiled(document);
 }
 
-/** Only a unix socket gives the paths, networks and speed that the controller is built on. */
-function dockerHostOf(env: Environment): { readonly socket: string | null } | { readonly problem: string } {
+/**
+ * The path that `$DOCKER_HOST` names, null without one. What it names beside a unix socket is handed on as it
+ * is, without credentials: commands that ask no engine work all the same.
+ */
+export function dockerHostSocket(env: Environment): string | null {
   const host = env['DOCKER_HOST'];
-  if (host === undefined || host === '') return { socket: null };
-  const socket = /^unix:\/\/(\/.+)$/s.exec(host)?.[1];
-  if (socket !== undefined) return { socket };
-  return {
-    problem: `$DOCKER_HOST is ${JSON.stringify(shown(host))}: only unix:///path is used; unset it or set docker.socket`,
-  };
+  if (host === undefined || host === '') return null;
+  return /^unix:\/\/(\/.+)$/s.exec(host)?.[1] ?? shown(host);
+}
+
+/**
+ * Only a unix socket gives the paths, networks and speed that the controller is built on. The settings file
+ * names no other, so that what else stands in the settings is from `$DOCKER_HOST`.
+ * @throws PointsmanError SettingsInvalid
+ */
+export function checkSocket(socket: string): void {
+  if (socket.startsWith('/')) return;
+  throw new PointsmanError(
+    'SettingsInvalid',
+    `$DOCKER_HOST is ${JSON.stringify(socket)}: only unix:///path is used; unset it or set docker.socket`,
+  );
 }
 
 function unreadable(error: unknown): string {

@@ -36,7 +36,8 @@ export function normaliseSettings(
     }),
     stateDir: path(written.stateDir ?? defaults.stateDir),
     docker: {
-      socket: path(docker.socket ?? dockerHostSocket ?? defaults.docker.socket),
+      socket:
+        docker.socket === undefined ? (dockerHostSocket ?? defaults.docker.socket) : path(docker.socket),
       addressPool: docker.addressPool ?? defaults.docker.addressPool,
     },
     nginx: normaliseNginx(written.nginx ?? {}, path),

@@ -29,7 +29,7 @@ export interface WrittenSettings {
      */
     branch?: string;
     /**
-     * Folder of the manifests inside the repository. Folders in it whose name begins with a dot are left out.
+     * Folder of the manifests inside the repository. Folders in it called node_modules, or whose name begins with a dot, are left out.
      */
     path?: string;
     /**

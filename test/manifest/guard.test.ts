@@ -59,8 +59,8 @@ describe('guard', () => {
   it('refuses a file that is too large by its size alone', () => {
     expect(guard(new Uint8Array(largestFileBytes + 1).fill(0x20))).toMatchObject({
       ok: false,
-      line: 1,
-      column: 1,
+      line: 0,
+      column: 0,
     });
     expect(guard(new Uint8Array(largestFileBytes).fill(0x20)).ok).toBe(true);
   });

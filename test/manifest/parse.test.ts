@@ -177,6 +177,46 @@ describe('parseManifests', () => {
     ]);
   });
 
+  it.each([
+    ['foo: [1, 2\n', '1:6', '['],
+    ['foo: [1, 2\nbar: c\n', '1:6', '['],
+    ['run: { port: 3000\nroute: { domains: [a] }\n', '1:6', '{'],
+    ['run: { env: { A: b }\n', '1:6', '{'],
+    ['run: { user: "node }\nsuspend: true\n', '1:14', '"'],
+    ["a: b\nc: 'it''s\n", '2:4', "'"],
+    ['a: "\\"\n', '1:4', '"'],
+    ['a: [1, {b: 2]\n', '1:8', '{'],
+    ['a:\n  - {x: [1, 2}\n', '2:9', '['],
+    ['a: [1\nb: c: d\n', '1:4', '['],
+  ])('says once where what is never closed begins: %j', (text, place, opening) => {
+    const closing = { '[': ']', '{': '}' }[opening] ?? opening;
+    expect(lines(parse(text).problems)).toEqual([
+      `${place}  this is not valid yaml: this ${opening} is never closed; close it with ${closing}`,
+    ]);
+  });
+
+  it('says of a bracket that is closed on a line without indentation what else may be meant', () => {
+    expect(lines(parse('a: [1,\n2]\n').problems)).toEqual([
+      '1:4  this is not valid yaml: this [ is never closed; close it with ], or indent the lines up to its end',
+    ]);
+  });
+
+  it('tells what stands before something unclosed, and the documents beside it', () => {
+    expect(lines(parse(`a: 'it's'\nb: [1\n---\nc: {d\n`).problems)).toEqual([
+      expect.stringMatching(/^1:8 /) as string,
+      expect.stringMatching(/^2:4 .*this \[ is never closed/) as string,
+      expect.stringMatching(/^4:4 .*this \{ is never closed/) as string,
+    ]);
+  });
+
+  it.each([
+    ['port: "3000"', '/run/port'],
+    ['readOnly: "true"', '/run/readOnly'],
+  ])('says that quotes are too much in run: { %s }', (field, path) => {
+    const [problem] = parse(manifest(`run: { ${field} }`)).problems;
+    expect(problem).toMatchObject({ path, message: expect.stringMatching(/; remove the quotes$/) as string });
+  });
+
   it('claims both names of a document that has two', () => {
     const { invalid, namelessDocuments } = parse('name: shop\nname: blog\nimage: nginx\n');
     expect(invalid.map(({ name }) => name)).toEqual(['shop', 'blog']);

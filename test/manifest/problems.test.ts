@@ -30,6 +30,12 @@ describe('formatProblems', () => {
     );
   });
 
+  it('names no line where there is none', () => {
+    const missing = { file: 'a.yaml', line: 0, column: 0, path: '', message: 'there is no such file' };
+    expect(formatProblems([missing])).toBe('a.yaml: there is no such file');
+    expect(formatProblems([missing], 'github')).toBe('::error file=a.yaml::there is no such file');
+  });
+
   it('writes nothing for no problems', () => {
     expect(formatProblems([])).toBe('');
   });

@@ -149,4 +149,11 @@ describe('a connection error', () => {
     expect(error.code).toBe('DockerUnavailable');
     expect(error.message).toMatch(message);
   });
+
+  it('says that a file is no socket', () => {
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+    expect(toEngineError('x', '/etc/hostname', refused).message).toBe(
+      '/etc/hostname is not a socket; set docker.socket to the socket of the engine',
+    );
+  });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { settingsDefaults } from '../../src/settings/defaults.js';
-import { loadSettings, parseSettings } from '../../src/settings/load.js';
+import { checkSocket, loadSettings, parseSettings } from '../../src/settings/load.js';
 import type { Settings } from '../../src/settings/settings.js';
 import { type JsonSchema, loadSchema } from '../../src/schemas.js';
 import { exampleSettings } from '../manifest/fixtures/spec-examples.js';
@@ -117,10 +117,32 @@ describe('parseSettings', () => {
     expect(settingsOf(`${smallest}docker: { socket: /a.sock }`, env).docker.socket).toBe('/a.sock');
     expect(settingsOf(smallest, { DOCKER_HOST: '' }).docker.socket).toBe('/var/run/docker.sock');
     const remote = { DOCKER_HOST: 'tcp://10.0.0.1:2375' };
-    expect(messages(smallest, remote)).toEqual([
-      '/docker/socket $DOCKER_HOST is "tcp://10.0.0.1:2375": only unix:///path is used; unset it or set docker.socket',
-    ]);
     expect(settingsOf(`${smallest}docker: { socket: /a.sock }`, remote).docker.socket).toBe('/a.sock');
+  });
+
+  it.each([
+    ['tcp://10.0.0.1:2375', 'tcp://10.0.0.1:2375'],
+    ['ssh://someone@host', 'ssh://…@host'],
+  ])('leaves a $DOCKER_HOST of %s to who asks the engine', (host, named) => {
+    const { socket } = settingsOf(smallest, { DOCKER_HOST: host }).docker;
+    expect(() => checkSocket(socket)).toThrow(
+      `$DOCKER_HOST is "${named}": only unix:///path is used; unset it or set docker.socket`,
+    );
+  });
+
+  it('refuses a docker.socket that is no path, where it stands', () => {
+    const result = parse(`${smallest}docker: { socket: ssh://someone@host }\n`);
+    expect(result).toMatchObject({
+      problems: [
+        {
+          line: 2,
+          column: 19,
+          path: '/docker/socket',
+          message: expect.stringContaining('only a unix socket is used; write its path') as string,
+        },
+      ],
+    });
+    expect(JSON.stringify(result)).not.toContain('someone');
   });
 
   it.each<[string, string]>([
