@@ -1,9 +1,10 @@
 import { createWriteStream } from 'node:fs';
 import type { WriteStream } from 'node:fs';
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { redact } from '../errors.js';
+import { makeFolder } from '../files.js';
 
 /** Log files kept per project, and the size at which one is cut. */
 const keptFiles = 20;
@@ -27,7 +28,7 @@ export class DeploymentLogs implements LogStore {
 
   async open(project: string, deployment: string): Promise<DeploymentLog> {
     const folder = join(this.#folder, project);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     await this.#dropOld(folder);
     return new DeploymentLog(createWriteStream(this.path(project, deployment), { flags: 'a', mode: 0o600 }));
   }

@@ -84,13 +84,15 @@ function renderHistory(io: CliIo, records: readonly JournalRecord[]): string {
     { title: 'WHEN' },
     { title: 'PROJECT' },
     { title: 'REVISION', dropAt: 1 },
+    { title: 'COMMIT', dropAt: 3 },
     { title: 'TOOK', dropAt: 2 },
     { title: 'WHAT', paint: paintWhat(colours) },
   ];
-  const rows = lines.map(({ when, project, revision, duration, what }) => [
+  const rows = lines.map(({ when, project, revision, commit, duration, what }) => [
     when,
     project,
     revision,
+    commit,
     duration,
     what,
   ]);

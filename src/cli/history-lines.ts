@@ -6,12 +6,14 @@ type DeploymentRecord = Extract<JournalRecord, { type: 'deployment' }>;
 
 const outcomes: ReadonlySet<string> = new Set(['active', 'failed', 'cancelled', 'rolled-back']);
 
-/** Cells of one line of history: when, project, what, revision, duration. */
+/** Cells of one line of history. */
 export interface HistoryLine {
   readonly when: string;
   readonly project: string;
   readonly what: string;
   readonly revision: string;
+  /** Of the application; of the config repository where none is built. `-` when the entry names none. */
+  readonly commit: string;
   readonly duration: string;
 }
 
@@ -24,6 +26,10 @@ export function historyLine(record: JournalRecord): HistoryLine | null {
     project: 'project' in record && record.project !== undefined ? record.project : '-',
     what: oneLine(what),
     revision: 'revision' in record ? shortHash(record.revision) : '-',
+    commit:
+      record.type === 'deployment' || record.type === 'switch'
+        ? shortHash(record.sourceCommit ?? record.configCommit)
+        : '-',
     duration: record.type === 'deployment' ? durationOf(record) : '-',
   };
 }

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { PointsmanError } from '../errors.js';
+import { NoFolder, makeFolder } from '../files.js';
 import { examples } from './context.js';
 import type { CliContext } from './context.js';
 import { exitCodes, print, printJson } from './io.js';
@@ -45,7 +46,7 @@ async function init({ io }: CliContext, dir: string, options: { json?: boolean }
       `${folder} has ${taken.join(', ')} already; nothing was written: name another folder, or move them away`,
     );
   }
-  for (const name of Object.keys(files)) await makeFolder(dirname(join(folder, name)));
+  for (const name of Object.keys(files)) await makeFolderOf(join(folder, name));
   for (const [name, text] of Object.entries(files)) {
     // `wx`: a file that came meanwhile is not overwritten either.
     await writeFile(join(folder, name), text, { flag: 'wx' });
@@ -55,36 +56,15 @@ async function init({ io }: CliContext, dir: string, options: { json?: boolean }
   return exitCodes.done;
 }
 
-/**
- * Makes the folder and those above it, one by one: node's recursive `mkdir` never ends where the file system
- * refuses with ENOENT, as /proc does. @throws PointsmanError Usage when there can be none
- */
-async function makeFolder(path: string): Promise<void> {
-  const missing: string[] = [];
-  for (let folder = path; !(await isFolder(folder)); folder = dirname(folder)) missing.unshift(folder);
-  for (const folder of missing) {
-    try {
-      await mkdir(folder);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EEXIST' && (await isFolder(folder))) continue;
-      if (code !== 'EEXIST' && code !== 'ENOENT') throw error;
-      const above = dirname(folder);
-      throw new PointsmanError('Usage', `no folder can be made in ${above}; name another one`, {
-        cause: error,
-      });
-    }
+/** @throws PointsmanError Usage when the name is wrong */
+async function makeFolderOf(file: string): Promise<void> {
+  try {
+    await makeFolder(dirname(file));
+  } catch (error) {
+    if (!(error instanceof NoFolder) || !['EEXIST', 'ENOENT', 'ENOTDIR'].includes(error.code)) throw error;
+    const mend = error.code === 'ENOENT' ? 'name another one' : 'name another one, or move it away';
+    throw new PointsmanError('Usage', `${error.message}; ${mend}`, { cause: error });
   }
-}
-
-/** False when nothing is there. @throws PointsmanError Usage when it is something else */
-async function isFolder(path: string): Promise<boolean> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
-    throw error;
-  });
-  if (found === null || found.isDirectory()) return found !== null;
-  throw new PointsmanError('Usage', `${path} is not a folder; name another one, or move it away`);
 }
 
 function report(folder: string, names: readonly string[]): string {

@@ -9,7 +9,7 @@ import { examples, settingsFor } from './context.js';
 import type { CliContext } from './context.js';
 import { exitCodes, print, printJson } from './io.js';
 import { prettyLog } from './pretty-log.js';
-import { describeProblem } from './status-table.js';
+import { describeProblem, isToldBelow } from './status-table.js';
 import { coloursFor, oneLine, shortHash } from './terminal.js';
 import type { Colours } from './terminal.js';
 
@@ -71,8 +71,12 @@ async function plan(context: CliContext, command: Command, options: PlanCommandO
   return options.exitCode === true && isPending ? exitCodes.no : exitCodes.done;
 }
 
-/** @throws PointsmanError Usage when `--dir` names no folder */
+/** @throws PointsmanError Usage when `--dir` names no folder, `--commit` no hash */
 async function placeOf({ dir, commit }: PlanCommandOptions, cwd: string): Promise<PlanOptions['from']> {
+  if (commit !== undefined && !/^[0-9a-f]{4,64}$/i.test(commit)) {
+    const typed = JSON.stringify(oneLine(commit));
+    throw new PointsmanError('Usage', `${typed} is not a commit hash; write its 40 hex digits`);
+  }
   if (dir === undefined) return commit === undefined ? { kind: 'tip' } : { kind: 'commit', commit };
   const folder = resolve(cwd, dir);
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
@@ -88,7 +92,7 @@ export function renderPlan(report: PlanReport, colours: Colours): string {
   const changing = report.projects.filter(({ steps, blocked }) => steps.length > 0 || blocked !== null);
   const parts = [...changing]
     .sort((a, b) => (a.project < b.project ? -1 : 1))
-    .map((project) => renderPlanned(project, colours));
+    .map((project) => renderPlanned(project, report, colours));
   if (report.removals.length > 0) {
     parts.push(
       `${colours.yellow('removals')}\n${[...report.removals]
@@ -98,7 +102,7 @@ export function renderPlan(report: PlanReport, colours: Colours): string {
     );
   }
   if (report.removalsHeldBecause !== null) {
-    parts.push(colours.yellow(`removals are held back: ${oneLine(report.removalsHeldBecause)}\n`));
+    parts.push(colours.yellow(`${oneLine(report.removalsHeldBecause)}\n`));
   }
   if (report.problems.length > 0) {
     const lines = report.problems.map((problem) => `${colours.red('!')} ${describeProblem(problem)}\n`);
@@ -107,20 +111,38 @@ export function renderPlan(report: PlanReport, colours: Colours): string {
   const at = report.commit === null ? '' : ` at ${shortHash(report.commit)}`;
   const steps = report.projects.reduce((sum, project) => sum + project.steps.length, 0);
   const same = report.projects.length - changing.length;
-  const quiet = same === 0 ? '' : `, ${same} ${same === 1 ? 'project' : 'projects'} as they should be`;
+  const blocked = report.projects.filter((project) => project.blocked !== null).length;
+  const others = [
+    ...(blocked === 0 ? [] : [`${projectsAre(blocked)} blocked`]),
+    ...(same === 0 ? [] : [`${projectsAre(same)} as ${same === 1 ? 'it' : 'they'} should be`]),
+  ].join(', ');
   parts.push(
-    steps === 0 && report.removals.length === 0
+    steps === 0 && report.removals.length === 0 && blocked === 0
       ? `nothing to do${at}\n`
-      : `${steps} ${steps === 1 ? 'action' : 'actions'}${at}${quiet}\n`,
+      : `${steps} ${steps === 1 ? 'action' : 'actions'}${at}${others === '' ? '' : `; ${others}`}\n`,
   );
   return parts.join('\n');
 }
 
-function renderPlanned({ project, state, steps, blocked }: PlannedProject, colours: Colours): string {
-  const lines = steps.map(
-    ({ action, why }) => `  ${colours.cyan(oneLine(action))}  ${colours.dim(oneLine(why))}\n`,
-  );
-  if (blocked !== null)
-    lines.push(`  ${colours.red(`blocked: ${blocked.code}`)}  ${oneLine(blocked.message)}\n`);
+function projectsAre(count: number): string {
+  return count === 1 ? '1 project is' : `${count} projects are`;
+}
+
+function renderPlanned(
+  { project, state, steps, blocked }: PlannedProject,
+  { problems, removalsHeldBecause }: PlanReport,
+  colours: Colours,
+): string {
+  const line = (head: string, rest: string): string => `  ${head}${rest === '' ? '' : `  ${rest}`}\n`;
+  const lines = steps.map(({ action, why }) => {
+    const reason = oneLine(why);
+    return line(colours.cyan(oneLine(action)), reason === '' ? '' : colours.dim(reason));
+  });
+  if (blocked !== null) {
+    const isTold = blocked.message === removalsHeldBecause || isToldBelow(blocked.message, problems);
+    lines.push(
+      line(colours.red(`blocked: ${blocked.code}`), isTold ? 'see below' : oneLine(blocked.message)),
+    );
+  }
   return `${colours.bold(oneLine(project))} ${colours.dim(`(${oneLine(state)})`)}\n${lines.join('')}`;
 }

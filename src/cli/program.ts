@@ -14,7 +14,7 @@ import { addRetryCommand } from './retry-command.js';
 import { addRunCommand } from './run-command.js';
 import { addStatusCommand } from './status-command.js';
 import { addSyncCommand } from './sync-command.js';
-import { coloursFor, hasColours, widthOf } from './terminal.js';
+import { coloursFor, hasColours, oneLine, widthOf } from './terminal.js';
 import { addValidateCommand } from './validate-command.js';
 import { readVersion } from './version.js';
 
@@ -66,6 +66,7 @@ export function createProgram(context: CliContext): Command {
     .exitOverride()
     .showHelpAfterError('("pointsman --help" lists commands, "pointsman <command> --help" options)')
     .addHelpText('after', closing);
+  program.addHelpText('before', ({ error }) => refuseUnknownHelp(program, error));
   addRunCommand(program, context);
   addPlanCommand(program, context);
   addValidateCommand(program, context);
@@ -78,6 +79,13 @@ export function createProgram(context: CliContext): Command {
   addDoctorCommand(program, context);
   addInitCommand(program, context);
   return program;
+}
+
+/** `help foo`: commander would print the help of the program alone, as if nothing had been asked. */
+function refuseUnknownHelp(program: Command, error: boolean): string {
+  const [help, name] = program.args;
+  if (!error || help !== 'help' || name === undefined) return '';
+  return program.error(`error: unknown command '${oneLine(name)}'`, { code: 'commander.unknownCommand' });
 }
 
 const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['Usage', 'SettingsInvalid', 'AlreadyRunning']);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { PointsmanError } from '../errors.js';
-import { sendControl } from '../record/control.js';
+import { isNobodyThere, sendControl } from '../record/control.js';
 import { readStatus } from '../record/status-file.js';
 import type { StatusReading } from '../record/status-file.js';
 import type { ProjectStatus, Status } from '../record/status.generated.js';
@@ -17,6 +17,8 @@ import { coloursFor, formatAge, formatTime, oneLine, widthOf } from './terminal.
 
 /** A controller that hangs must not keep anybody from what its status file says. */
 const healthWithinMs = 2_000;
+/** Younger than the watch's second look at a status that does not change. */
+const justWrittenMs = 2_000;
 
 interface StatusOptions {
   readonly watch?: boolean;
@@ -63,7 +65,7 @@ async function showStatus(
   options: StatusOptions,
 ): Promise<number> {
   const reading = await readStatus(stateDir, io.clock);
-  const fault = await writingFault(io, stateDir);
+  const { fault, isNobody } = await askHealth(io, stateDir);
   if (reading.kind !== 'status') throw new PointsmanError('NotRunning', fault ?? reading.message);
   if (fault !== null) {
     const { red } = coloursFor(io.stderr, io.env);
@@ -74,25 +76,34 @@ async function showStatus(
     );
   }
   const status = only(reading.status, project);
+  const isDead = isNobody && status.controller.state === 'running';
   if (options.json === true) await printJson(io, status);
-  else await print(io, render(io, reading, project));
+  else await print(io, render(io, { ...reading, isDead }, project));
   const isBad = Object.values(status.projects).some(({ state }) => state === 'failed' || state === 'invalid');
-  return reading.isStale || isBad || fault !== null ? exitCodes.no : exitCodes.done;
+  return reading.isStale || isDead || isBad || fault !== null ? exitCodes.no : exitCodes.done;
 }
 
-/** Why the running controller cannot write its status; null when it can, and when none answers. */
-async function writingFault(io: CliIo, stateDir: string): Promise<string | null> {
+interface Health {
+  /** Why the running controller cannot write its status; null when it can, and when none answers. */
+  readonly fault: string | null;
+  /** Nobody is there to ask; false where the socket may not be opened. */
+  readonly isNobody: boolean;
+}
+
+async function askHealth(io: CliIo, stateDir: string): Promise<Health> {
   const options = { signal: io.interrupt, timeoutMs: healthWithinMs };
   try {
     const { ok, message } = await sendControl(stateDir, { kind: 'health' }, options);
-    return ok ? null : message;
+    return { fault: ok ? null : message, isNobody: false };
   } catch (error) {
-    if (error instanceof PointsmanError && error.code === 'NotRunning') return null;
+    if (error instanceof PointsmanError && error.code === 'NotRunning')
+      return { fault: null, isNobody: isNobodyThere(error) };
     throw error;
   }
 }
 
-type Found = Extract<StatusReading, { kind: 'status' }>;
+type Found = Extract<StatusReading, { kind: 'status' }> & Pick<StatusView, 'isDead'>;
+type Seen = Found | Exclude<StatusReading, { kind: 'status' }>;
 
 function viewOf(io: CliIo, reading: Found): StatusView {
   return {
@@ -143,13 +154,20 @@ async function watchStatus(
       only(reading.status, project);
       wasThere = true;
     }
-    if (!signal.aborted) await show(reading);
+    if (!signal.aborted) await show(await withLife(io, stateDir, reading));
   }
   if (io.interrupt.aborted) throw io.interrupt.reason;
   return exitCodes.done;
 }
 
-type Show = (reading: StatusReading) => Promise<void>;
+/** A controller that died writes nothing any more: one that has just written need not be asked. */
+async function withLife(io: CliIo, stateDir: string, reading: StatusReading): Promise<Seen> {
+  if (reading.kind !== 'status') return reading;
+  const isAsked = reading.status.controller.state === 'running' && reading.ageMs > justWrittenMs;
+  return { ...reading, isDead: isAsked && (await askHealth(io, stateDir)).isNobody };
+}
+
+type Show = (reading: Seen) => Promise<void>;
 
 function screen(io: CliIo, project: string | null): Show {
   return async (reading) => {
@@ -159,7 +177,9 @@ function screen(io: CliIo, project: string | null): Show {
       text = `there is no project "${project}"\n`;
     else text = render(io, reading, project);
     const lines = text.split('\n');
-    const rows = Math.max((io.stdout.rows ?? 24) - 1, 1);
+    // A terminal of 0 rows is one that does not know its size.
+    const height = io.stdout.rows ?? 24;
+    const rows = height === 0 ? Infinity : Math.max(height - 1, 1);
     if (lines.length - 1 > rows)
       text = `${lines.slice(0, rows - 1).join('\n')}\nand ${lines.length - rows} lines more\n`;
     // Home, each line cleared behind its text, and everything below: no flicker, as a clear screen would.
@@ -196,12 +216,13 @@ function changedLines(io: CliIo, project: string | null): Show {
   };
   return async (reading) => {
     if (reading.kind !== 'status') return say('', reading.message);
-    const { status, isStale } = reading;
+    const { status, isStale, isDead } = reading;
     // The words of the full lines change with their age: told once.
     const view = { ...viewOf(io, reading), ageMs: 0, now: null };
-    const trouble = isStale
-      ? 'the status is stale: the controller does not run, or hangs'
-      : [staleness(view), sourceTrouble(view), notYet(status, project)].find((line) => line !== '');
+    const trouble =
+      isStale && !isDead
+        ? 'the status is stale: the controller does not run, or hangs'
+        : [staleness(view), sourceTrouble(view), notYet(status, project)].find((line) => line !== '');
     await say('', (trouble ?? '').trim());
     for (const name of Object.keys(status.projects).sort()) {
       if (project === null || project === name)

@@ -9,6 +9,8 @@ export interface StatusView {
   /** Milliseconds since it was written. */
   readonly ageMs: number;
   readonly isStale: boolean;
+  /** It says that the controller runs, and nobody answers there. */
+  readonly isDead: boolean;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Columns of the terminal; null without one. */
@@ -63,8 +65,13 @@ export function staleness({
   status,
   ageMs,
   isStale,
+  isDead,
   colours,
-}: Pick<StatusView, 'status' | 'ageMs' | 'isStale' | 'colours'>): string {
+}: Pick<StatusView, 'status' | 'ageMs' | 'isStale' | 'isDead' | 'colours'>): string {
+  if (isDead) {
+    const at = formatTime(status.writtenAt);
+    return colours.red(`no controller runs: this is how it was at ${at}; start it with "pointsman run"\n`);
+  }
   if (status.controller.state === 'stopped') {
     return colours.yellow(
       `${isStale ? 'stale: ' : ''}the controller stopped ${formatAge(ageMs)} ago; what follows is how it left things\n`,
@@ -130,7 +137,9 @@ function projectTable({ status, now, width, colours }: StatusView): string {
       shortHash(live?.revision ?? null),
       shortHash(live?.sourceCommit ?? null),
       ageOf(live?.since ?? null, now),
-      lastCell(project),
+      isToldBelow(project.message, status.problems)
+        ? `${project.reason ?? project.state}, see PROBLEMS`
+        : lastCell(project),
     ];
   });
   return renderTable(columns, rows, { width, colours });
@@ -154,6 +163,15 @@ function problems({ status, colours }: StatusView): string {
   if (status.problems.length === 0) return '';
   const lines = status.problems.map((problem) => `${colours.red('!')} ${describeProblem(problem)}\n`);
   return `${colours.dim('PROBLEMS')}\n${lines.join('')}`;
+}
+
+/** Whether `message`, of a project, says what one of `problems` says. */
+export function isToldBelow(
+  message: string | null,
+  problems: readonly Pick<Status['problems'][number], 'file' | 'message'>[],
+): boolean {
+  if (message === null) return false;
+  return problems.some((each) => message.startsWith(each.file) && message.endsWith(each.message));
 }
 
 /** `projects/a.yaml:4:9 /run/port: …`; only the message when it is not about a file. */

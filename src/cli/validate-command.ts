@@ -23,7 +23,7 @@ export function addValidateCommand(program: Command, context: CliContext): void 
     )
     .argument(
       '[paths...]',
-      'manifests, or folders of them, hidden folders in them left out (default: projects/ when it is there, else this folder)',
+      'manifests, or folders of them, hidden folders and node_modules in them left out (default: projects/ when it is there, else this folder)',
     )
     .addOption(
       new Option('--format <format>', 'how problems are printed; github: as annotations')

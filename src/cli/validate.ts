@@ -11,6 +11,9 @@ import { compareText, sortProblems } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
 import { settingsDefaults } from '../settings/defaults.js';
 
+/** Of what is wrong with a path rather than with a line of its text. */
+const noPlace = { line: 0, column: 0 };
+
 export interface Validation {
   readonly problems: readonly Problem[];
   /** Valid projects. */
@@ -40,7 +43,7 @@ export async function validatePaths(paths: readonly string[], cwd = process.cwd(
     live: { names: new Map(), domains: new Map() },
   });
   const found = [...problems];
-  if (projects.size === 0 && problems.length === 0) found.push(noManifests(starts));
+  if (projects.size === 0 && problems.length === 0) found.push(noManifests(starts, files.values()));
   return { problems: sortProblems(found), projects: projects.size };
 }
 
@@ -69,7 +72,7 @@ async function* parsedBelow(cwd: string, path: string, isNamed: boolean): AsyncG
       return;
     }
   } catch (error) {
-    yield unreadableFile(path, unreadable(error));
+    yield unreadableFile(path, unreadable(error), noPlace);
     return;
   }
   if (!isNamed && !isManifestName(path)) return;
@@ -78,13 +81,14 @@ async function* parsedBelow(cwd: string, path: string, isNamed: boolean): AsyncG
 
 async function parsedFile(path: string, place: string, stats: Stats, isNamed: boolean): Promise<ParsedFile> {
   if (stats.isSymbolicLink()) {
-    return unreadableFile(path, 'this is a symbolic link, which is not followed: put the file itself here');
+    const message = 'this is a symbolic link, which is not followed: put the file itself here';
+    return unreadableFile(path, message, noPlace);
   }
-  if (!stats.isFile()) return unreadableFile(path, 'this is not a regular file: remove it');
+  if (!stats.isFile()) return unreadableFile(path, 'this is not a regular file: remove it', noPlace);
   try {
     return parseManifests(path, await readBounded(place, largestFileBytes + 1, { followLinks: isNamed }));
   } catch (error) {
-    return unreadableFile(path, unreadable(error));
+    return unreadableFile(path, unreadable(error), noPlace);
   }
 }
 
@@ -94,12 +98,18 @@ function unreadable(error: unknown): string {
     : `this cannot be read: ${messageOf(error)}`;
 }
 
-function noManifests(starts: readonly string[]): Problem {
+/** `files` hold nothing, not even a problem. */
+function noManifests(starts: readonly string[], files: Iterable<ParsedFile>): Problem {
+  const [empty] = files;
+  if (empty !== undefined) {
+    const message = 'the file is empty, or holds nothing but comments: write a manifest into it';
+    return { file: empty.file, ...noPlace, path: '', message };
+  }
   const message = 'no manifest (.yaml or .yml) was found here: check the path';
-  return { file: starts[0] ?? '.', line: 1, column: 1, path: '', message };
+  return { file: starts[0] ?? '.', ...noPlace, path: '', message };
 }
 
 function tooMany(start: string): Problem {
   const message = `more than ${mostFiles} manifests were found here: name the folder of the config repository`;
-  return { file: start, line: 1, column: 1, path: '', message };
+  return { file: start, ...noPlace, path: '', message };
 }

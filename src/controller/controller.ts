@@ -156,15 +156,19 @@ export class Controller {
   }
 
   async retry(project: string): Promise<ControlReply> {
-    const { journal, desired } = this.#deps;
+    const { journal, desired, status } = this.#deps;
     if (!desired.knows(project))
       return {
         ok: false,
         message: `no project ${project} in the config repository; "pointsman status" lists them`,
       };
-    this.#passes.forgive(project);
-    if (journal.memory.project(project).failure !== null)
-      await journal.append({ type: 'retry', project, detail: {} });
+    const hasFailed = journal.memory.project(project).failure !== null;
+    // What is held up outside of a deployment, by a missing secret or a source, is in status alone.
+    const isUnwell = status.unwell().some((each) => each.project === project);
+    const hadFaults = this.#passes.forgive(project);
+    if (!hasFailed && !isUnwell && !hadFaults)
+      return { ok: false, message: `nothing of ${project} has failed` };
+    if (hasFailed) await journal.append({ type: 'retry', project, detail: {} });
     this.#passes.trigger(project);
     return { ok: true, message: `${project} is tried again` };
   }

@@ -34,8 +34,9 @@ export class CrashCounter {
     return this.#isLoop(known) ? known.inLoop : this.#recent(known).length;
   }
 
-  forget(project: string): void {
-    this.#exits.delete(project);
+  /** False when there were none. */
+  forget(project: string): boolean {
+    return this.#exits.delete(project);
   }
 
   #known(project: string, container: string | null): Exits | null {

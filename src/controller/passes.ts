@@ -94,10 +94,10 @@ export class Passes {
     }
   }
 
-  /** Forgets how often it failed and crashed. */
-  forgive(project: string): void {
-    this.#faults.delete(project);
-    this.#exits.forget(project);
+  /** Forgets how often it failed and crashed. False when it did not. */
+  forgive(project: string): boolean {
+    const hadFaults = this.#faults.delete(project);
+    return this.#exits.forget(project) || hadFaults;
   }
 
   /** Its live container exited. */

@@ -106,8 +106,8 @@ export interface DeployStep {
 }
 
 /**
- * The journal's phases, and two that are part of them: `clearing` (of `starting`) waits for the slot's
- * drain and empties it; `routing` (of `switching`) waits for the first site file.
+ * The journal's phases, and two that are part of them: `clearing` (of the phase before it) waits for the
+ * slot's drain and empties it; `routing` (of `switching`) waits for the first site file.
  */
 export type DeployPhase = Exclude<Phase, 'queued' | 'fetching'> | 'clearing' | 'routing';
 

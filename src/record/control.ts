@@ -234,6 +234,12 @@ function parseReply(text: string): ControlReply {
   return { ok, message };
 }
 
+/** Whether `sendControl` failed because nobody is there: no socket, or one that a dead controller left behind. */
+export function isNobodyThere(error: PointsmanError): boolean {
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
+}
+
 function notRunning(stateDir: string, cause: unknown, timedOut: boolean): PointsmanError {
   const { code } = cause as NodeJS.ErrnoException;
   const path = controlSocket(stateDir);

@@ -143,11 +143,11 @@ export interface StatusProblem {
    */
   file: string;
   /**
-   * Line in that file, from 1; 0 without a file.
+   * Line in that file, from 1; 0 without a place in one.
    */
   line: number;
   /**
-   * Column in that line, from 1; 0 without a file.
+   * Column in that line, from 1; 0 without a place in one.
    */
   column: number;
   /**

@@ -1,7 +1,8 @@
-import { chmod, chown, mkdir, rm, stat, truncate } from 'node:fs/promises';
+import { chmod, chown, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { PointsmanError, isAbort, messageOf } from '../errors.js';
+import { makeFolder } from '../files.js';
 import type { Logger } from '../log.js';
 import type { Slot } from '../manifest/project.js';
 import type { Settings } from '../settings/settings.js';
@@ -262,10 +263,10 @@ export class NginxRouter implements Router {
     const user = process.getuid?.() === 0 ? await workerUser() : null;
     this.#sites.setFacts({ user: user?.name ?? null, keepaliveMinTimeout: isAtLeast(version, '1.27.4') });
     for (const folder of [root, switches, temporary]) {
-      await mkdir(folder, { recursive: true, mode: searchable });
+      await makeFolder(folder, searchable);
       await chmod(folder, searchable);
     }
-    for (const folder of [sites, staged, logs]) await mkdir(folder, { recursive: true, mode: 0o750 });
+    for (const folder of [sites, staged, logs]) await makeFolder(folder, 0o750);
     if (user !== null) await chown(temporary, user.uid, user.gid);
   }
 

@@ -8,6 +8,7 @@ import type { CliDeps } from '../../src/cli/context.js';
 import { Interrupted } from '../../src/cli/io.js';
 import { runCli } from '../../src/cli/program.js';
 import { systemClock } from '../../src/clock.js';
+import { settingsDefaults } from '../../src/settings/defaults.js';
 import type { Settings } from '../../src/settings/settings.js';
 
 export async function temporaryFolder(): Promise<string> {
@@ -18,32 +19,14 @@ export async function temporaryFolder(): Promise<string> {
 
 export function settingsIn(stateDir: string): Settings {
   return {
+    ...settingsDefaults,
     instance: 'test',
-    configRepo: {
-      url: '/srv/deploy.git',
-      branch: 'main',
-      path: 'projects',
-      intervalMs: 60_000,
-      credential: null,
-    },
+    configRepo: { ...settingsDefaults.configRepo, url: '/srv/deploy.git', credential: null },
     credentials: [],
     stateDir,
-    docker: { socket: join(stateDir, 'no-docker.sock'), addressPool: '10.213.0.0/16' },
-    nginx: {
-      mode: 'managed',
-      listen: ['80'],
-      confDir: '/etc/nginx/conf.d',
-      verify: '127.0.0.1:9180',
-      baseDomain: 'localhost',
-      trustedProxies: [],
-    },
-    concurrency: { builds: 1, deployments: 4 },
-    retries: { attempts: 3, backoffMs: 5_000, maxBackoffMs: 180_000 },
-    images: { keep: 5 },
-    prune: { maxShare: 0.5 },
+    docker: { ...settingsDefaults.docker, socket: join(stateDir, 'no-docker.sock') },
     secrets: { dir: join(stateDir, 'no-secrets') },
-    policy: { sources: [], images: [], frontends: [] },
-    log: { level: 'info' },
+    policy: { ...settingsDefaults.policy, frontends: [] },
   };
 }
 

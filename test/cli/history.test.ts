@@ -17,11 +17,14 @@ const story: readonly JournalEntry[] = [
   deployment('active', {
     revision,
     from: 'switching',
+    sourceCommit: '0a1b2c3d4e5f',
     detail: { phases: { building: 4_100, probing: 900 } },
   }),
   deployment('failed', {
     project: 'api',
     revision: 'bad',
+    configCommit: '4f5e6d7c8b9a',
+    sourceCommit: null,
     detail: { reason: 'BuildFailed', message: 'npm ci ended with 1', final: true },
   }),
   { type: 'drift', project: 'shop', detail: { event: 'found', what: 'site file edited' } },
@@ -65,29 +68,29 @@ it('tells what a person wants to know, newest last', async () => {
   expect(code).toBe(0);
   expect(out).toMatch(/^WHEN .*\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}/);
   expect(withoutTimes(out)).toEqual([
-    'PROJECT  REVISION  TOOK  WHAT',
-    '-        -         -     controller started (version 0.1.0, pid 42)',
-    '-        -         -     read config commit 4f5e6d7c: 1 project, 0 problems',
-    'shop     7d01aa55  -     traffic to blue (deploy)',
-    'shop     7d01aa55  5.0s  active',
-    'api      bad       -     failed: BuildFailed: npm ci ended with 1',
-    'shop     -         -     drift found: site file edited',
-    'shop     -         -     drift put right: site file edited',
-    'shop     7d01aa55  -     green drained, 2 still in flight',
-    'shop     7d01aa55  -     green retired',
-    'shop     -         -     1 image collected',
-    '-        -         -     problem RemovalHeld: two of three projects would go',
-    '-        -         -     removals of config commit 4f5e6d7c confirmed',
-    'api      -         -     removed',
-    'shop     -         -     retry asked for',
+    'PROJECT  REVISION  COMMIT    TOOK  WHAT',
+    '-        -         -         -     controller started (version 0.1.0, pid 42)',
+    '-        -         -         -     read config commit 4f5e6d7c: 1 project, 0 problems',
+    'shop     7d01aa55  c1        -     traffic to blue (deploy)',
+    'shop     7d01aa55  0a1b2c3d  5.0s  active',
+    'api      bad       4f5e6d7c  -     failed: BuildFailed: npm ci ended with 1',
+    'shop     -         -         -     drift found: site file edited',
+    'shop     -         -         -     drift put right: site file edited',
+    'shop     7d01aa55  -         -     green drained, 2 still in flight',
+    'shop     7d01aa55  -         -     green retired',
+    'shop     -         -         -     1 image collected',
+    '-        -         -         -     problem RemovalHeld: two of three projects would go',
+    '-        -         -         -     removals of config commit 4f5e6d7c confirmed',
+    'api      -         -         -     removed',
+    'shop     -         -         -     retry asked for',
   ]);
 });
 
 it('tells of one project alone', async () => {
   const { out } = await cli(['history', 'api'], { stateDir: await folderWith(story) });
   expect(withoutTimes(out).slice(1)).toEqual([
-    'api      bad       -     failed: BuildFailed: npm ci ended with 1',
-    'api      -         -     removed',
+    'api      bad       4f5e6d7c  -     failed: BuildFailed: npm ci ended with 1',
+    'api      -         -         -     removed',
   ]);
 });
 

@@ -71,7 +71,7 @@ web (failed)
 removals
   - old
 
-2 actions at 4f5e6d7c, 1 project as they should be
+2 actions at 4f5e6d7c; 1 project is blocked, 1 project is as it should be
 `);
 });
 
@@ -92,7 +92,46 @@ it('shows problems and why removals are held', async () => {
     planning({ ...nothing, problems: [problem], removalsHeldBecause: 'too many at once' }),
   );
   expect(out).toContain('! projects/a.yaml:4:9 /run/port: port 99999 is above 65535\n');
-  expect(out).toContain('removals are held back: too many at once\n');
+  expect(out).toContain('too many at once\n\nPROBLEMS\n');
+});
+
+it('says what is blocked rather than that there is nothing to do', async () => {
+  const [blocked] = changes.projects;
+  const { out } = await cli(['plan'], planning({ ...nothing, projects: [blocked!] }));
+  expect(out).toMatch(/\n0 actions at 4f5e6d7c; 1 project is blocked\n$/);
+});
+
+it('tells why once, whatever it blocks, and leaves no blanks at the end of a line', async () => {
+  const held = 'removal of old, older is held back: the folder is empty';
+  const message = 'projects/a.yaml:4:9 /run/port: port 99999 is above 65535';
+  const { out } = await cli(
+    ['plan'],
+    planning({
+      ...nothing,
+      projects: [
+        { project: 'a', state: 'invalid', steps: [], blocked: { code: 'ManifestInvalid', message } },
+        { project: 'old', state: 'removing', steps: [], blocked: { code: 'RemovalHeld', message: held } },
+        { project: 'older', state: 'removing', steps: [], blocked: { code: 'RemovalHeld', message: held } },
+        { project: 'shop', state: 'progressing', steps: [{ action: 'build', why: '' }], blocked: null },
+      ],
+      problems: [problem],
+      removalsHeldBecause: held,
+    }),
+  );
+  expect(out.split('port 99999')).toHaveLength(2);
+  expect(out.split('held back')).toHaveLength(2);
+  expect(out).toContain('  blocked: RemovalHeld  see below\n');
+  expect(out).toContain('  build\n');
+});
+
+it('names a commit that is no hash as it was typed', async () => {
+  const { asked, backend } = planning(nothing);
+  expect(await cli(['plan', '--commit', 'HEAD'], { backend })).toEqual({
+    code: 2,
+    out: '',
+    err: 'error: "HEAD" is not a commit hash; write its 40 hex digits\n',
+  });
+  expect(asked).toEqual([]);
 });
 
 it('reads the manifests where it is told to', async () => {

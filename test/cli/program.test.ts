@@ -68,6 +68,7 @@ describe('wrong usage ends with 2, and says so on stderr alone:', () => {
   it.each([
     [[], 'Usage: pointsman'],
     [['nosuch'], "unknown command 'nosuch'"],
+    [['help', 'nosuch'], "unknown command 'nosuch'"],
     [['statsu'], 'Did you mean status?'],
     ...commands.map((command): [string[], string] => [
       [command, ...(needed[command] ?? []), '--nosuch'],

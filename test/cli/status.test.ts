@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -9,6 +10,7 @@ import { api, bareStatus, fullStatus, shop, web, writeWholeStatus } from '../rec
 import { cli, plain, startCli, temporaryFolder } from './cli.js';
 import type { CliOptions } from './cli.js';
 
+const isWritten: ControlReply = { ok: true, message: 'status is written' };
 const written = Date.parse(fullStatus.writtenAt);
 
 async function folderWith(status: Status): Promise<string> {
@@ -17,8 +19,17 @@ async function folderWith(status: Status): Promise<string> {
   return stateDir;
 }
 
+/** A controller that answers there. */
+async function served(stateDir: string, reply: ControlReply = isWritten): Promise<string> {
+  const answer = (): Promise<ControlReply> => Promise.resolve(reply);
+  const server = await serveControl(stateDir, { sync: answer, health: answer, retry: answer, prune: answer });
+  onTestFinished(() => server.close());
+  return stateDir;
+}
+
 async function statusOf(status: Status, argv: readonly string[] = [], more: CliOptions = {}) {
-  return cli(['status', ...argv], { stateDir: await folderWith(status), now: written + 2_000, ...more });
+  const stateDir = await served(await folderWith(status));
+  return cli(['status', ...argv], { stateDir, now: written + 2_000, ...more });
 }
 
 /** As a person of this machine's zone reads it. */
@@ -164,20 +175,72 @@ describe('a status that says nothing about now', () => {
   });
 });
 
-describe('a controller that cannot write its status', () => {
-  const message = 'the controller cannot write its status: EROFS: read-only file system; make it writable';
+describe('a controller that died', () => {
+  const dead = `no controller runs: this is how it was at ${zoned(fullStatus.writtenAt)}; start it with "pointsman run"\n`;
 
-  async function served(stateDir: string, reply: ControlReply): Promise<string> {
-    const answer = (): Promise<ControlReply> => Promise.resolve(reply);
-    const server = await serveControl(stateDir, {
-      sync: answer,
-      health: answer,
-      retry: answer,
-      prune: answer,
-    });
-    onTestFinished(() => server.close());
+  async function leftSocket(): Promise<string> {
+    const stateDir = await folderWith(onlyShop);
+    const socket = join(stateDir, 'control.sock');
+    const script =
+      'require("node:net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+    spawnSync(process.execPath, ['-e', script, socket]);
     return stateDir;
   }
+
+  it.each([
+    ['without a socket', () => folderWith(onlyShop)],
+    ['with the socket that it left', leftSocket],
+  ])('is told at once, and ends with 1, %s', async (_, folder) => {
+    const options = { stateDir: await folder(), now: written + 2_000 };
+    for (const argv of [[], ['shop']]) {
+      const { code, out, err } = await cli(['status', ...argv], options);
+      expect([code, err]).toEqual([1, '']);
+      expect(out.slice(0, dead.length)).toBe(dead);
+      expect(out).toContain('http://shop.example.com/');
+    }
+    const { code, out } = await cli(['status', '--json'], options);
+    expect([code, JSON.parse(out)]).toEqual([1, onlyShop]);
+  });
+
+  it('is told by --watch', async () => {
+    const running = startCli(['status', '-w'], { stateDir: await leftSocket(), now: written + 5_000 });
+    await running.untilOut(dead);
+    running.interrupt('SIGINT');
+    expect(await running.exitCode).toBe(130);
+  });
+
+  it('is nothing to say of one that was stopped', async () => {
+    const stopped: Status = { ...onlyShop, controller: { ...onlyShop.controller, state: 'stopped' } };
+    const { code, out } = await cli(['status'], {
+      stateDir: await folderWith(stopped),
+      now: written + 2_000,
+    });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^the controller stopped 2s ago/);
+  });
+});
+
+describe('what is told twice', () => {
+  it('is told under PROBLEMS, and the project points there', async () => {
+    const message = 'projects/a.yaml:4:9 /run/port: port 99999 is above 65535; use 1 to 65535';
+    const held =
+      'removal of api is held back: the folder is empty; to remove them: pointsman prune --confirm 4f5e';
+    const { out } = await statusOf({
+      ...fullStatus,
+      problems: [...fullStatus.problems, { file: '', line: 0, column: 0, path: '', message: held }],
+      projects: {
+        api: { ...api, state: 'removing', reason: 'RemovalHeld', message: held },
+        shop: { ...shop, state: 'invalid', reason: 'ManifestInvalid', message },
+      },
+    });
+    expect(out).toMatch(/^api .* RemovalHeld, see PROBLEMS\nshop .* ManifestInvalid, see PROBLEMS$/m);
+    expect(out.split('port 99999')).toHaveLength(2);
+    expect(out.split('is held back')).toHaveLength(2);
+  });
+});
+
+describe('a controller that cannot write its status', () => {
+  const message = 'the controller cannot write its status: EROFS: read-only file system; make it writable';
 
   it.each([[[]], [['--json']], [['shop']]])('says why with %j, and ends with 1', async (argv) => {
     const stateDir = await served(await folderWith(onlyShop), { ok: false, message });
@@ -193,7 +256,7 @@ describe('a controller that cannot write its status', () => {
   });
 
   it('changes nothing where it can', async () => {
-    const stateDir = await served(await folderWith(onlyShop), { ok: true, message: 'status is written' });
+    const stateDir = await served(await folderWith(onlyShop));
     expect(await cli(['status'], { stateDir, now: written + 2_000 })).toMatchObject({ code: 0, err: '' });
   });
 });
@@ -306,6 +369,15 @@ describe('--watch', () => {
     expect(frames[0]!.split('\n').length).toBeLessThanOrEqual(10);
     expect(frames.at(-1)).toMatch(/^PROJECT/);
     expect(frames.at(-1)).toMatch(/\u001b\[J$/);
+  });
+
+  it('shows all lines on a terminal that does not know its rows', async () => {
+    const stateDir = await folderWith(fullStatus);
+    const running = startCli(['status', '-w'], { stateDir, now: written, columns: 100, rows: 0 });
+    await running.untilOut('3 projects: ');
+    running.interrupt('SIGTERM');
+    expect(await running.exitCode).toBe(143);
+    expect(running.out()).not.toContain('lines more');
   });
 
   it('prints one JSON document a line with --json', async () => {

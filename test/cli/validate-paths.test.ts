@@ -81,12 +81,26 @@ describe('validatePaths', () => {
     mkdirSync(join(folder, 'projects'));
     expect(await files(['none'])).toEqual(['none']);
     expect(await files()).toEqual(['projects']);
+    expect((await validatePaths(['none'], folder)).problems).toMatchObject([{ line: 0, column: 0 }]);
+  });
+
+  it.each(['', '# nothing but this\n'])('says that a file is empty: %j', async (text) => {
+    write('a.yaml', text);
+    expect((await validatePaths(['a.yaml'], folder)).problems).toMatchObject([
+      { file: 'a.yaml', line: 0, message: expect.stringContaining('the file is empty') as string },
+    ]);
+  });
+
+  it('leaves out what a package manager installed', async () => {
+    write('shop.yaml', manifest());
+    write('node_modules/some/config.yaml', 'wrong: [');
+    expect(await validatePaths([], folder)).toEqual({ problems: [], projects: 1 });
   });
 
   it('reads no more of a large file than it needs', async () => {
     write('a.yaml', '#'.repeat(1_000_000));
     expect((await validatePaths(['a.yaml'], folder)).problems).toMatchObject([
-      { message: expect.stringContaining('65536 are allowed') as string },
+      { message: expect.stringContaining('the file has more than 65536 bytes') as string },
     ]);
   });
 });

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Client } from '../support/client.js';
 import type { Controller } from '../support/controller.js';
 import { engine } from '../support/engine.js';
 import { deploymentsOf, previousOf, switchesOf } from '../support/history.js';
 import { createScenario, type Scenario } from '../support/scenario.js';
+import { echo, upgrade } from '../support/websocket.js';
 
 let scenario: Scenario;
 afterEach(async () => scenario.cleanup());
@@ -277,28 +277,3 @@ describe('requests that are in flight at the switch', () => {
     expect(await scenario.version(shop)).toBe('v2');
   });
 });
-
-/** A WebSocket connection through nginx; what comes after the handshake is the application's own echo. */
-async function upgrade(port: number, host: string): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1');
-  socket.setEncoding('utf8');
-  const lines = [
-    'GET / HTTP/1.1',
-    `Host: ${host}`,
-    'Connection: Upgrade',
-    'Upgrade: websocket',
-    'Sec-WebSocket-Version: 13',
-    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  ];
-  socket.write(`${lines.join('\r\n')}\r\n\r\n`);
-  const [head] = (await once(socket, 'data')) as [string];
-  expect(head).toMatch(/^HTTP\/1\.1 101 /);
-  expect(head).toContain('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
-  return socket;
-}
-
-async function echo(socket: Socket, text: string): Promise<string> {
-  socket.write(text);
-  const [answer] = (await once(socket, 'data')) as [string];
-  return answer;
-}

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createControl, type Control } from '../bench/control-deployers.js';
+import { createControl, type ControlChoice } from '../bench/control-deployers.js';
 import { drainMs, type Deployer } from '../bench/deployer.js';
 import { firstAnswer } from '../bench/project.js';
 import { engine } from '../support/engine.js';
@@ -45,7 +45,10 @@ async function running(): Promise<readonly string[]> {
   return versions.filter((version) => version.startsWith(prefix));
 }
 
-async function withControl(control: Control, work: (deployer: Deployer) => Promise<void>): Promise<void> {
+async function withControl(
+  control: ControlChoice,
+  work: (deployer: Deployer) => Promise<void>,
+): Promise<void> {
   const deployer = await createControl(control);
   try {
     await work(deployer);
