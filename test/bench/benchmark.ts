@@ -8,7 +8,7 @@ export interface Benchmark {
   readonly name: string;
   /** One sentence for people. */
   readonly shows: string;
-  /** `say` prints a line of progress. Cleans up after itself, whatever happens. */
+  /** `say` prints a line of progress. Cleans up after itself, also when it is interrupted (see `orInterrupted`). */
   run(form: Form, say: (line: string) => void): Promise<Result>;
 }
 

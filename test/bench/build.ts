@@ -1,21 +1,21 @@
-import { execFile, fork, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ensureBaseImage } from '../support/base-image.js';
 import { instanceLabel } from '../../src/runtime/labels.js';
-import { cleanInstance, engine, plainBuild, testRuntime } from '../support/engine.js';
+import { cleanInstance, plainBuild, testRuntime } from '../support/engine.js';
 import { commitFiles, git, makeRepository } from '../support/git.js';
 import type { Benchmark, Form, Result } from './benchmark.js';
+import { buildImage } from './bare-engine.js';
+import { measureMemory } from './build/memory.js';
 import { sourceOf } from './build/source.js';
+import { orInterrupted } from './interrupt.js';
 import { interleave, median, timed } from './numbers.js';
 
 const rounds: Readonly<Record<Form, number>> = { full: 15, short: 2 };
-const contextMiB: Readonly<Record<Form, number>> = { full: 500, short: 50 };
-const fileMiB = 5;
 const never = new AbortController().signal;
 const run = promisify(execFile);
 
@@ -34,9 +34,9 @@ export const build: Benchmark = {
     const name = `bench-${randomBytes(3).toString('hex')}`;
     try {
       await ensureBaseImage();
-      const samples = await measureBuilds(folder, name, rounds[form], say);
-      say(`a context of ${contextMiB[form]} MiB`);
-      return judge(samples, await streamedMiB(folder, contextMiB[form]));
+      const samples = await orInterrupted(measureBuilds(folder, name, rounds[form], say));
+      say('contexts by their size');
+      return judge(samples, await orInterrupted(measureMemory(folder, form)));
     } finally {
       await cleanInstance(name);
       await rm(folder, { recursive: true, force: true });
@@ -84,19 +84,10 @@ async function measureBuilds(
       const tar = spawn('tar', ['-C', path, '--exclude=.git', '-cf', '-', '.'], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
-      const options = {
+      await buildImage(tar.stdout, {
         t: `${name}:bare`,
-        version: '2',
         buildargs: { ROUND: round },
         labels: { [instanceLabel]: name },
-      } as const;
-      const stream = await engine.buildImage(tar.stdout, options);
-      await new Promise<void>((resolve, reject) => {
-        engine.modem.followProgress(stream, (error: Error | null, lines: readonly { error?: string }[]) => {
-          const failed = error?.message ?? lines.find((line) => line.error !== undefined)?.error;
-          if (failed === undefined) resolve();
-          else reject(new Error(`the bare build failed: ${failed}`));
-        });
       });
     });
   const docker = await dockerWithBuildKit(path, name);
@@ -122,23 +113,6 @@ async function measureBuilds(
   } finally {
     await sources.close();
   }
-}
-
-/** Resident memory above idle of a process that reads a context of that size, every 20 ms. */
-async function streamedMiB(folder: string, size: number): Promise<readonly number[]> {
-  const path = await makeRepository(join(folder, 'large'));
-  for (let at = 0; at < size; at += fileMiB)
-    await commitFiles(path, { [`data/${at}`]: randomBytes(fileMiB * 1024 * 1024) });
-  await commitFiles(path, { Dockerfile: dockerfile });
-  const child = fork(fileURLToPath(new URL('build/streaming.ts', import.meta.url)), [
-    folder,
-    path,
-    `${size}`,
-  ]);
-  return new Promise((resolve, reject) => {
-    child.once('message', (above) => resolve(above as readonly number[]));
-    child.once('exit', (code) => reject(new Error(`streaming a context ended with ${code}`)));
-  });
 }
 
 /**
@@ -173,7 +147,10 @@ async function dockerBuild(docker: string, checkout: string, name: string, round
   await run(docker, args, { env: { ...process.env, DOCKER_BUILDKIT: '1' } });
 }
 
-function judge(samples: Readonly<Record<string, readonly number[]>>, above: readonly number[]): Result {
+function judge(
+  samples: Readonly<Record<string, readonly number[]>>,
+  memory: Pick<Result, 'samples' | 'ratios' | 'goals'>,
+): Result {
   const middle = (series: string): number => median(samples[series] ?? []);
   const ratios = Object.fromEntries(
     ['a step to run', 'cached'].flatMap((kind) =>
@@ -186,15 +163,15 @@ function judge(samples: Readonly<Record<string, readonly number[]>>, above: read
   const goals = Object.entries(ratios)
     .filter(([name]) => name.includes('docker build'))
     .map(([name, value]) => ({ name, value, atMost: 1.25 }));
-  const most = { name: 'memory above idle while streaming (MB)', value: Math.max(0, ...above) * 1.048_576 };
   return {
-    samples: { ...samples, 'memory above idle while streaming (MiB)': above },
+    samples: { ...samples, ...memory.samples },
     counts: {},
     mustBeZero: [],
-    ratios,
-    goals: [...goals, { ...most, atMost: 150 }],
+    ratios: { ...ratios, ...memory.ratios },
+    goals: [...goals, ...memory.goals],
     notes: [
       'bare engine: BuildKit by the engine API with `tar` of the checkout; docker build: `DOCKER_BUILDKIT=1 docker build` in it, left out where no `docker` here can do that; pointsman begins with a commit in its mirror and no checkout',
+      'memory above idle: of the process that reads the context, its peak above what it had before, and what the `git archive` beside it holds, without the packs that it maps',
     ],
   };
 }

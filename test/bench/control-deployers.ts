@@ -6,19 +6,25 @@ import { freePorts } from '../support/ports.js';
 import { BareEngine } from './bare-engine.js';
 import type { Parts } from './control.js';
 import type { Deployer } from './deployer.js';
-import { KamalProxyControl, TraefikControl, foreignProxies, onPath } from './foreign-proxies.js';
+import {
+  KamalProxyControl,
+  TraefikControl,
+  foreignProxies,
+  onPath,
+  type ForeignProxy,
+} from './foreign-proxies.js';
 import { ReloadControl, RestartControl } from './nginx-controls.js';
 
-export type Control =
+export type ControlChoice =
   | { readonly kind: 'reload' | 'reload-later' | 'restart' }
   /** `program` is its file. */
-  | { readonly kind: 'kamal-proxy' | 'traefik'; readonly program: string };
+  | { readonly kind: ForeignProxy; readonly program: string };
 
 /** Those that this machine can run, and the names of the proxies that are not on `path`. */
 export async function controlsOf(
   path: string,
-): Promise<{ readonly controls: readonly Control[]; readonly missing: readonly string[] }> {
-  const controls: Control[] = [{ kind: 'reload' }, { kind: 'reload-later' }, { kind: 'restart' }];
+): Promise<{ readonly controls: readonly ControlChoice[]; readonly missing: readonly string[] }> {
+  const controls: ControlChoice[] = [{ kind: 'reload' }, { kind: 'reload-later' }, { kind: 'restart' }];
   const missing: string[] = [];
   for (const kind of foreignProxies) {
     const program = await onPath(kind, path);
@@ -28,11 +34,11 @@ export async function controlsOf(
   return { controls, missing };
 }
 
-export async function createControl(control: Control): Promise<Deployer> {
-  const bare = await BareEngine.create();
+export async function createControl(control: ControlChoice): Promise<Deployer> {
+  const ports = await freePorts(2);
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'pointsman-bench-')));
   await chmod(folder, 0o755);
-  const parts: Parts = { bare, folder, ports: await freePorts(2) };
+  const parts: Parts = { bare: await BareEngine.create(), folder, ports };
   switch (control.kind) {
     case 'reload':
       return new ReloadControl(parts, 0);

@@ -35,7 +35,7 @@ export abstract class Control implements Deployer {
     this.port = parts.ports[0];
   }
 
-  abstract deploy(version: string): Promise<void>;
+  abstract deploy(version: string, acknowledged?: () => void): Promise<void>;
 
   async rest(): Promise<void> {
     await Promise.all(this.#stopping.splice(0));
@@ -43,15 +43,20 @@ export abstract class Control implements Deployer {
 
   async close(): Promise<void> {
     const { bare, folder } = this.parts;
-    await this.rest();
-    for (const { pid } of await processesOf(folder)) await endProcess(pid);
-    for (const container of this.#containers) await container.remove({ force: true });
-    await engine
-      .getVolume(this.#volume)
-      .remove()
-      .catch(() => undefined);
-    await bare.close();
-    await rm(folder, { recursive: true, force: true });
+    try {
+      await this.rest();
+    } finally {
+      for (const { pid } of await processesOf(folder)) await endProcess(pid);
+      // One that is being stopped still may be gone by now.
+      for (const container of this.#containers)
+        await container.remove({ force: true }).catch(() => undefined);
+      await engine
+        .getVolume(this.#volume)
+        .remove()
+        .catch(() => undefined);
+      await bare.close();
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 
   /** A container of `version`, started. Resolves to it and its address, `172.18.0.2`. */
@@ -72,7 +77,12 @@ export abstract class Control implements Deployer {
     this.#live = container;
     if (old === null) return;
     if (afterMs === 0) await this.#stop(old);
-    else this.#stopping.push(delay(afterMs).then(() => this.#stop(old)));
+    else {
+      const stopping = delay(afterMs).then(() => this.#stop(old));
+      // Heard of by `rest`.
+      stopping.catch(() => undefined);
+      this.#stopping.push(stopping);
+    }
   }
 
   /** Stops the live one, if there is one. */

@@ -13,8 +13,11 @@ export interface Deployer extends LoadOptions {
   readonly name: string;
   /** What this machine could not do as it should be, and what that means for the figures. */
   readonly notes: readonly string[];
-  /** Resolves when the way of deploying says that `version` is live. */
-  deploy(version: string): Promise<void>;
+  /**
+   * Calls `acknowledged` when the way of deploying says for the first time that requests go to `version`, and
+   * resolves when it says that it has finished.
+   */
+  deploy(version: string, acknowledged?: () => void): Promise<void>;
   /** Waits for what it does behind the back of a finished deployment. */
   rest(): Promise<void>;
   close(): Promise<void>;

@@ -107,11 +107,11 @@ export function kamalProxyDeploy(host: string, target: string): readonly string[
   ];
 }
 
-/** As Kamal does: start the new container, `kamal-proxy deploy`, stop the old one. */
+/** As Kamal does: start the new container, `kamal-proxy deploy`, which drains the old one, and stop that. */
 export class KamalProxyControl extends ProxyControl {
   readonly name = 'kamal-proxy';
 
-  async deploy(version: string): Promise<void> {
+  async deploy(version: string, acknowledged?: () => void): Promise<void> {
     const { folder, ports } = this.parts;
     const env = { ...process.env, ...kamalProxyEnvironment(folder) };
     await this.startProxy(kamalProxyRun(ports), env, () =>
@@ -119,6 +119,7 @@ export class KamalProxyControl extends ProxyControl {
     );
     const { container, address } = await this.start(version);
     await run(this.program, [...kamalProxyDeploy(this.host, `${address}:${applicationPort}`)], { env });
+    acknowledged?.();
     await this.replace(container);
   }
 }
@@ -155,11 +156,11 @@ export function traefikRoutes(host: string, target: string): string {
   });
 }
 
-/** Start the new container, replace the file, wait until it answers through traefik; stop the old one after a drain. */
+/** Start the new container, replace the file, wait until it answers through traefik; stop the old one after `drainMs`. */
 export class TraefikControl extends ProxyControl {
   readonly name = 'traefik';
 
-  async deploy(version: string): Promise<void> {
+  async deploy(version: string, acknowledged?: () => void): Promise<void> {
     const { folder } = this.parts;
     const { container, address } = await this.start(version);
     await firstAnswer({ host: address, port: applicationPort }, 'any', version);
@@ -174,6 +175,7 @@ export class TraefikControl extends ProxyControl {
       accepts({ host: '127.0.0.1', port: this.port }),
     );
     await firstAnswer({ host: '127.0.0.1', port: this.port }, this.host, version);
+    acknowledged?.();
     await this.replace(container, drainMs);
   }
 }

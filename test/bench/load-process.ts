@@ -1,10 +1,10 @@
-import { execFile, fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { answerOf } from './child-answer.js';
 import type { FromLoad, LoadOptions, ToLoad } from './load-protocol.js';
+import { succeeds } from './processors.js';
 
-const run = promisify(execFile);
+const notFirst = 'the clients could not be put before everything else: their own waiting is in the latencies';
 
 /**
  * The load of the swap benchmark, running. Its threads go before everything else where that may be asked
@@ -21,16 +21,13 @@ export class Load {
   /** Threads that come later are as the one that makes them. */
   static async start(options: LoadOptions): Promise<Load> {
     const child = fork(fileURLToPath(new URL('load.ts', import.meta.url)), [JSON.stringify(options)]);
-    const notes = await run('chrt', ['--all-tasks', '--rr', '--pid', '1', String(child.pid)]).then(
-      () => [],
-      () => ['the clients could not be put before everything else: their own waiting is in the latencies'],
-    );
-    return new Load(child, notes);
+    const isFirst = await succeeds(`chrt --all-tasks --rr --pid 1 ${child.pid}`);
+    return new Load(child, isFirst ? [] : [notFirst]);
   }
 
-  /** Requests started from now on must be answered by this version; null: by any. */
-  expect(version: string | null): void {
-    this.#tell({ kind: 'expect', version });
+  /** From now on requests may be answered by these versions alone. */
+  expect(...versions: readonly string[]): void {
+    this.#tell({ kind: 'expect', versions });
   }
 
   /** What the clients did since it was last asked for. */
@@ -47,13 +44,17 @@ export class Load {
     this.child.kill('SIGKILL');
   }
 
+  /** @throws Error when the process has ended: what it did before is lost with it */
   #tell(message: ToLoad): void {
-    this.child.send(message);
+    if (!this.child.connected) throw new Error(ended);
+    // Of one that is just ending, the event says so.
+    this.child.send(message, () => undefined);
   }
 
   async #ask(message: ToLoad): Promise<FromLoad> {
-    const answered = once(this.child, 'message');
     this.#tell(message);
-    return ((await answered) as [FromLoad])[0];
+    return answerOf(this.child, () => ended);
   }
 }
+
+const ended = 'the process of the load ended by itself: its output says why';

@@ -18,17 +18,17 @@ export interface KindCounts {
   failed: number;
   /** Of the failed ones, those whose connection was reset or closed under them. */
   reset: number;
-  /** Started after a switch was acknowledged, and answered by another version than that. */
+  /** Answered by a version that was not allowed at any time from the request's begin to its answer. */
   wrong: number;
-  /** Long-lived ones: ended without a close frame, or in the middle of an event. */
+  /** Long-lived ones: ended without a close frame, in the middle of an event, or silent. */
   cut: number;
 }
 
 export type LoadCounts = Record<Kind, KindCounts>;
 
 export type ToLoad =
-  /** Requests started before this may be answered by either version; `version` null: by any. */
-  | { readonly kind: 'expect'; readonly version: string | null }
+  /** From now on these versions may answer: the one that is live, and during a switch the one to come. */
+  | { readonly kind: 'expect'; readonly versions: readonly string[] }
   /** What was measured so far is given and begun anew. */
   | { readonly kind: 'take' }
   /** No new requests; what is in flight comes to its end. */

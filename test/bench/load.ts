@@ -3,14 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  noCounts,
-  type FromLoad,
-  type Kind,
-  type KindCounts,
-  type LoadOptions,
-  type ToLoad,
-} from './load-protocol.js';
+import { noCounts, type FromLoad, type Kind, type LoadOptions, type ToLoad } from './load-protocol.js';
 
 const { port, host } = JSON.parse(process.argv[2] ?? '') as LoadOptions;
 
@@ -25,39 +18,62 @@ const slowMs = 5000;
 const postBytes = 64 * 1024;
 /** A slower answer is a lost one. */
 const longestMs = 30_000;
-/** Between two echoes; none within `longestMs` is a lost one. */
+/** Between two messages of a WebSocket; one that is not echoed within `longestMs` ends it as cut. */
 const echoEveryMs = 100;
 
 let counts = noCounts();
 let latencies: number[] = [];
 let reasons: Record<string, number> = {};
-/** The version that every request started from now on must be answered by; null while either may. */
-let expected: string | null = null;
+/** Which versions may answer, in order, and from when on. */
+let allowed: readonly { readonly from: number; readonly versions: readonly string[] }[] = [];
 let isStopping = false;
+
+/** The versions that may answer change now. What no request in flight can have met is forgotten. */
+function expect(versions: readonly string[]): void {
+  const now = performance.now();
+  const lastBefore = allowed.findLastIndex(({ from }) => from < now - 2 * longestMs);
+  allowed = [...allowed.slice(Math.max(0, lastBefore)), { from: now, versions }];
+}
 
 function fail(kind: Kind, error: unknown): void {
   const { code, message } = error as NodeJS.ErrnoException;
   counts[kind].failed += 1;
   if (code === 'ECONNRESET' || code === 'EPIPE') counts[kind].reset += 1;
-  const reason = `${kind}: ${code ?? message}`;
+  because(kind, code ?? message);
+}
+
+function because(kind: Kind, why: string): void {
+  const reason = `${kind}: ${why}`;
   reasons[reason] = (reasons[reason] ?? 0) + 1;
 }
 
-/** Counts an answer that came: wrong when the request was started after an acknowledged switch to another version. */
-function judge(kind: Kind, wanted: string | null, version: unknown): void {
-  const of: KindCounts = counts[kind];
-  if (wanted !== null && wanted === expected && version !== wanted) of.wrong += 1;
-  else of.ok += 1;
+/** Counts an answer that came now to a request that was started at `startedAt`. */
+function judge(kind: Kind, startedAt: number, version: unknown): void {
+  const atStart = Math.max(
+    0,
+    allowed.findLastIndex(({ from }) => from <= startedAt),
+  );
+  const isRight = allowed.slice(atStart).some(({ versions }) => versions.includes(String(version)));
+  counts[kind][isRight ? 'ok' : 'wrong'] += 1;
+}
+
+/** A long-lived one that was established. */
+function cut(kind: 'websocket' | 'event stream', why: string): void {
+  counts[kind].cut += 1;
+  because(kind, why);
 }
 
 function open(
+  kind: Kind,
   path: string,
   method: string,
   agent: Agent | false,
   more: Record<string, string>,
 ): ClientRequest {
-  const headers = { host, 'x-request-id': randomBytes(12).toString('hex'), ...more };
-  return request({ host: '127.0.0.1', port, path, method, agent, headers, timeout: longestMs });
+  const headers = { host, 'x-request-id': `${kind}/${randomBytes(12).toString('hex')}`, ...more };
+  const options = { host: '127.0.0.1', port, path, method, agent, headers, timeout: longestMs };
+  const sending = request(options);
+  return sending.once('timeout', () => sending.destroy(new Error('no answer in time')));
 }
 
 async function bodyOf(response: IncomingMessage): Promise<string> {
@@ -70,7 +86,6 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
 function responseOf(sending: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     sending.once('response', resolve);
-    sending.once('timeout', () => sending.destroy(new Error('no answer in time')));
     sending.on('error', reject);
   });
 }
@@ -82,12 +97,11 @@ async function once(
   body: Buffer | null,
   overMs = 0,
 ): Promise<void> {
-  const wanted = expected;
   counts[kind].sent += 1;
   const startedAt = performance.now();
   try {
     const more: Record<string, string> = body === null ? {} : { 'content-length': String(body.length) };
-    const sending = open(path, body === null ? 'GET' : 'POST', agent, more);
+    const sending = open(kind, path, body === null ? 'GET' : 'POST', agent, more);
     const answer = responseOf(sending);
     answer.catch(() => undefined);
     await send(sending, body, overMs);
@@ -100,7 +114,7 @@ async function once(
       .digest('hex');
     if (length !== (body?.length ?? 0) || digest !== right) throw new Error('another body arrived');
     if (kind === 'keep-alive' || kind === 'fresh') latencies.push(performance.now() - startedAt);
-    judge(kind, wanted, version);
+    judge(kind, startedAt, version);
   } catch (error) {
     fail(kind, error);
   }
@@ -129,8 +143,8 @@ async function client(work: () => Promise<void>, betweenMs: number): Promise<voi
 /** Opens, echoes until the application closes it (with a close frame, or it was cut), and opens the next. */
 async function webSocket(): Promise<void> {
   const kind = 'websocket';
-  const wanted = expected;
   counts[kind].sent += 1;
+  const startedAt = performance.now();
   try {
     const more = {
       connection: 'Upgrade',
@@ -138,40 +152,54 @@ async function webSocket(): Promise<void> {
       'sec-websocket-version': '13',
       'sec-websocket-key': randomBytes(16).toString('base64'),
     };
-    const sending = open('/', 'GET', false, more);
+    const sending = open(kind, '/', 'GET', false, more);
     const [response, socket, head] = await new Promise<[IncomingMessage, Socket, Buffer]>(
       (resolve, reject) => {
         sending.once('upgrade', (...upgraded: [IncomingMessage, Socket, Buffer]) => resolve(upgraded));
-        sending.once('response', ({ statusCode }) => reject(new Error(`status ${statusCode}`)));
+        sending.once('response', (response) => {
+          response.resume();
+          reject(new Error(`status ${response.statusCode}`));
+        });
         sending.on('error', reject);
         sending.end();
       },
     );
-    judge(kind, wanted, response.headers['x-version']);
+    judge(kind, startedAt, response.headers['x-version']);
     await echo(socket, head);
   } catch (error) {
     fail(kind, error);
   }
 }
 
-/** Text frames, masked with zeros. Resolves at the end of the socket. */
+/** Numbers as text frames, masked with zeros, each of which has to come back. Resolves at the end of the socket. */
 async function echo(socket: Socket, head: Buffer): Promise<void> {
   let seen = head;
   let closed = false;
-  let next = 0;
+  let said = 0;
+  let heard = 0;
+  let heardAt = performance.now();
+  let why = 'no close frame';
+  const cutOff = (reason: string): void => {
+    why = reason;
+    socket.destroy();
+  };
   const say = (): void => {
-    const text = Buffer.from(`${next}`);
+    if (isStopping) return void socket.destroy();
+    if (performance.now() - heardAt > longestMs) return cutOff('no echo in time');
+    const text = Buffer.from(`${said++}`);
     socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), text]));
   };
   const timer = setInterval(say, echoEveryMs);
-  const end = setInterval(() => isStopping && socket.destroy(), echoEveryMs);
   await new Promise<void>((resolve) => {
     socket.on('data', (chunk: Buffer) => {
       seen = Buffer.concat([seen, chunk]);
       while (seen.length >= 2 && seen.length >= 2 + ((seen[1] ?? 0) & 0x7f)) {
-        closed ||= ((seen[0] ?? 0) & 0x0f) === 8;
-        next += 1;
-        seen = seen.subarray(2 + ((seen[1] ?? 0) & 0x7f));
+        const end = 2 + ((seen[1] ?? 0) & 0x7f);
+        if (((seen[0] ?? 0) & 0x0f) === 8) closed = true;
+        else if (seen.toString('latin1', 2, end) === String(heard)) heard += 1;
+        else cutOff('another echo');
+        heardAt = performance.now();
+        seen = seen.subarray(end);
       }
       if (closed) socket.end();
     });
@@ -179,27 +207,26 @@ async function echo(socket: Socket, head: Buffer): Promise<void> {
     socket.once('close', () => resolve());
   });
   clearInterval(timer);
-  clearInterval(end);
-  if (!closed && !isStopping) {
-    counts.websocket.cut += 1;
-    reasons['websocket: no close frame'] = (reasons['websocket: no close frame'] ?? 0) + 1;
-  }
+  if (!closed && !isStopping) cut('websocket', why);
 }
 
 /** Reads a stream until the application ends it, and opens the next. */
 async function eventStream(): Promise<void> {
   const kind = 'event stream';
-  const wanted = expected;
   counts[kind].sent += 1;
+  const startedAt = performance.now();
   let body = '';
   let response: IncomingMessage | null = null;
   try {
-    const sending = open('/events', 'GET', false, {});
+    const sending = open(kind, '/events', 'GET', false, {});
     const answer = responseOf(sending);
     sending.end();
     response = await answer;
-    if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
-    judge(kind, wanted, response.headers['x-version']);
+    if (response.statusCode !== 200) {
+      response.resume();
+      throw new Error(`status ${response.statusCode}`);
+    }
+    judge(kind, startedAt, response.headers['x-version']);
     const end = setInterval(() => isStopping && response?.destroy(), echoEveryMs);
     try {
       for await (const chunk of response.setEncoding('utf8')) body += String(chunk);
@@ -209,10 +236,8 @@ async function eventStream(): Promise<void> {
     if (!response.complete || !body.endsWith('\n\n')) throw new Error('cut');
   } catch (error) {
     if (isStopping && response !== null) return;
-    if (response?.statusCode === 200) {
-      counts[kind].cut += 1;
-      reasons['event stream: cut'] = (reasons['event stream: cut'] ?? 0) + 1;
-    } else fail(kind, error);
+    if (response?.statusCode === 200) cut(kind, 'cut');
+    else fail(kind, error);
   }
 }
 
@@ -246,24 +271,20 @@ const clients = [
   ...several(1, () => eventStream, pauseMs.long),
 ];
 
-function report(): void {
+function report(onSent: () => void = () => undefined): void {
   const measured: FromLoad = { counts, latencies, reasons };
-  process.send?.(measured);
+  process.send?.(measured, undefined, undefined, onSent);
   counts = noCounts();
   latencies = [];
   reasons = {};
 }
 
 process.on('message', (message: ToLoad) => {
-  if (message.kind === 'expect') expected = message.version;
+  if (message.kind === 'expect') expect(message.versions);
   else if (message.kind === 'take') report();
   else {
     isStopping = true;
-    void Promise.all(clients).then(() => {
-      report();
-      process.disconnect();
-      process.exit(0);
-    });
+    void Promise.all(clients).then(() => report(() => process.exit(0)));
   }
 });
 process.once('disconnect', () => process.exit(0));

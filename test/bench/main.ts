@@ -4,7 +4,8 @@ import type { Benchmark, Form } from './benchmark.js';
 import { build } from './build.js';
 import { commitToLive } from './commit-to-live.js';
 import { fleet } from './fleet.js';
-import { describeMachine, printed, writeResult, type Machine } from './report.js';
+import { Interrupted } from './interrupt.js';
+import { describeMachine, printed, writeResult } from './report.js';
 import { rollback } from './rollback.js';
 import { swap } from './swap.js';
 
@@ -13,8 +14,9 @@ const benchmarks: readonly Benchmark[] = [swap, commitToLive, rollback, fleet, b
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Resolves to whether it worked and every count that must be zero is zero. */
-async function runOne(benchmark: Benchmark, form: Form, machine: Machine): Promise<boolean> {
+async function runOne(benchmark: Benchmark, form: Form): Promise<boolean> {
   say(`\n${benchmark.name}: ${benchmark.shows}`);
+  const machine = await describeMachine();
   const startedAt = performance.now();
   try {
     const result = await benchmark.run(form, (line) => say(`  ${line}`));
@@ -25,6 +27,7 @@ async function runOne(benchmark: Benchmark, form: Form, machine: Machine): Promi
     for (const name of wrong) say(`FAILED: ${name} is ${result.counts[name] ?? 'not counted'}, not 0`);
     return wrong.length === 0;
   } catch (error) {
+    if (error instanceof Interrupted) throw error;
     say(`FAILED: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return false;
   }
@@ -38,14 +41,19 @@ async function main(names: readonly string[], form: Form): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const machine = await describeMachine();
-  const { node, docker, nginx, git } = machine.versions;
-  say(
-    `${machine.cores} × ${machine.cpu}, ${machine.memoryMiB} MiB; Node ${node}, Docker ${docker}, nginx ${nginx}, git ${git}`,
-  );
-  for (const benchmark of benchmarks) {
-    if (names.length > 0 && !names.includes(benchmark.name)) continue;
-    if (!(await runOne(benchmark, form, machine))) process.exitCode = 1;
+  const { cores, cpu, memoryMiB, versions, commit } = await describeMachine();
+  const all = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  say(`${cores} × ${cpu}, ${memoryMiB} MiB; ${all.join(', ')}; Pointsman ${commit ?? 'of no checkout'}`);
+  try {
+    for (const benchmark of benchmarks) {
+      if (names.length > 0 && !names.includes(benchmark.name)) continue;
+      if (!(await runOne(benchmark, form))) process.exitCode = 1;
+    }
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    say(error.message);
+    // What was under way may still wait for something.
+    process.exit(130);
   }
 }
 

@@ -61,10 +61,11 @@ export class ReloadControl extends NginxControl {
     this.name = stopAfterMs === 0 ? 'reload, stop at once' : `reload, stop after ${stopAfterMs / 1000} s`;
   }
 
-  async deploy(version: string): Promise<void> {
+  async deploy(version: string, acknowledged?: () => void): Promise<void> {
     const { container, address } = await this.start(version);
     await firstAnswer({ host: address, port: applicationPort }, 'any', version);
     await this.route(`${address}:${applicationPort}`);
+    acknowledged?.();
     await this.replace(container, this.stopAfterMs);
   }
 }
@@ -74,7 +75,7 @@ export class RestartControl extends NginxControl {
   readonly name = 'stop and run';
   #isRouted = false;
 
-  async deploy(version: string): Promise<void> {
+  async deploy(version: string, acknowledged?: () => void): Promise<void> {
     const published = String(this.parts.ports[1]);
     await this.stopLive();
     const { container } = await this.start(version, {
@@ -84,5 +85,6 @@ export class RestartControl extends NginxControl {
     if (!this.#isRouted) await this.route(`127.0.0.1:${published}`);
     this.#isRouted = true;
     await firstAnswer({ host: '127.0.0.1', port: this.port }, this.host, version);
+    acknowledged?.();
   }
 }

@@ -63,12 +63,16 @@ export class PointsmanDeployer implements Deployer {
     return this.unit.notes;
   }
 
-  async deploy(version: string): Promise<void> {
+  /** Traffic has moved when the bake begins; finished is what status calls live. */
+  async deploy(version: string, acknowledged?: () => void): Promise<void> {
     const commit = this.commits.shift();
     if (commit === undefined) throw new Error(`no commit was made for ${version}`);
     const isLive = async (): Promise<boolean> => {
       const found = await this.controller.project(this.#project.name);
-      return found?.state === 'live' && found.live !== null && found.desired?.configCommit === commit;
+      if (found?.desired?.configCommit !== commit) return false;
+      const isDone = found.state === 'live' && found.live !== null;
+      if (isDone || found.phase === 'baking') acknowledged?.();
+      return isDone;
     };
     // Looks when there is something new: a poll would be a load of its own.
     const watcher = watch(this.scenario.stateDir);

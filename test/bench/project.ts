@@ -122,17 +122,3 @@ export class MeasuredProject {
     });
   }
 }
-
-/**
- * The project's newest deployments by phase, in milliseconds: where the time goes.
- * Resolves to one series for each phase, `building (ms)`.
- */
-export async function phasesOf(controller: Controller, project: string): Promise<Record<string, number[]>> {
-  const phases: Record<string, number[]> = {};
-  for (const record of await controller.journal()) {
-    if (record.type !== 'deployment' || record.project !== project) continue;
-    for (const [phase, ms] of Object.entries(record.detail.phases ?? {}))
-      if (phase !== 'baking') (phases[`of it ${phase} (ms)`] ??= []).push(ms);
-  }
-  return phases;
-}

@@ -6,10 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import CliTable from 'cli-table3';
 import { engine } from '../support/engine.js';
+import { git } from '../support/git.js';
 import type { Benchmark, Form, Result, Table } from './benchmark.js';
 import { median, percentile, rounded } from './numbers.js';
 
-const folder = fileURLToPath(new URL('../../bench-results/', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const folder = join(root, 'bench-results');
 const run = promisify(execFile);
 
 /** What a figure depends on. */
@@ -18,14 +20,16 @@ export interface Machine {
   readonly cores: number;
   readonly memoryMiB: number;
   readonly kernel: string;
-  /** Of the minute before the run: a busy machine explains strange figures. */
+  /** Of the minute before: a busy machine explains strange figures. */
   readonly load: number;
+  /** Of Pointsman; with `+` where files differ from it, null outside of a checkout. */
+  readonly commit: string | null;
   readonly versions: Readonly<Record<string, string>>;
 }
 
 export async function describeMachine(): Promise<Machine> {
   const nginx = (await run('nginx', ['-v'])).stderr;
-  const git = (await run('git', ['--version'])).stdout;
+  const gitVersion = (await run('git', ['--version'])).stdout;
   const { Version } = await engine.version();
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -33,16 +37,30 @@ export async function describeMachine(): Promise<Machine> {
     memoryMiB: Math.round(totalmem() / 1024 / 1024),
     kernel: release(),
     load: rounded(loadavg()[0] ?? 0),
+    commit: await commitOfCheckout(),
     versions: {
       node: process.versions.node,
       docker: Version,
       nginx: /nginx\/(\S+)/.exec(nginx)?.[1] ?? nginx.trim(),
-      git: /version (\S+)/.exec(git)?.[1] ?? git.trim(),
+      git: /version (\S+)/.exec(gitVersion)?.[1] ?? gitVersion.trim(),
+      chrt: await run('chrt', ['--version']).then(
+        ({ stdout }) => /(\d\S*)/.exec(stdout)?.[1] ?? stdout.trim(),
+        () => 'none',
+      ),
     },
   };
 }
 
-/** Writes `bench-results/<name>.json`. Resolves to its path. */
+async function commitOfCheckout(): Promise<string | null> {
+  try {
+    const isChanged = (await git(root, 'status', '--porcelain')) !== '';
+    return `${await git(root, 'rev-parse', '--short', 'HEAD')}${isChanged ? '+' : ''}`;
+  } catch {
+    return null;
+  }
+}
+
+/** Writes `bench-results/<name>.json`, of the short form `<name>.short.json`. Resolves to its path. */
 export async function writeResult(
   { name, shows }: Benchmark,
   form: Form,
@@ -56,7 +74,7 @@ export async function writeResult(
   const at = new Date().toISOString();
   const content = { version: 1, name, shows, form, at, machine, medians, ratios, counts, mustBeZero, goals };
   await mkdir(folder, { recursive: true });
-  const path = join(folder, `${name}.json`);
+  const path = join(folder, `${name}${form === 'short' ? '.short' : ''}.json`);
   await writeFile(path, `${JSON.stringify({ ...content, notes, samples }, null, 1)}\n`);
   return path;
 }

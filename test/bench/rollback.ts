@@ -1,5 +1,5 @@
-import { createScenario, type Scenario } from '../support/scenario.js';
-import { BareEngine } from './bare-engine.js';
+import type { Scenario } from '../support/scenario.js';
+import { besideBareEngine, type BareEngine } from './bare-engine.js';
 import type { Benchmark, Form, Result } from './benchmark.js';
 import { interleave, median, timed } from './numbers.js';
 import { MeasuredProject, createApplication } from './project.js';
@@ -10,16 +10,7 @@ const rounds: Readonly<Record<Form, number>> = { full: 25, short: 2 };
 export const rollback: Benchmark = {
   name: 'rollback',
   shows: 'how long after `git revert` the old version answers, inside and outside of `keepPrevious`',
-  async run(form, say) {
-    const bare = await BareEngine.create();
-    const scenario = await createScenario();
-    try {
-      return await measure(scenario, bare, rounds[form], say);
-    } finally {
-      await scenario.cleanup();
-      await bare.close();
-    }
-  },
+  run: (form, say) => besideBareEngine((scenario, bare) => measure(scenario, bare, rounds[form], say)),
 };
 
 async function measure(

@@ -3,11 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Benchmark, Form, Result } from './benchmark.js';
 import { controlsOf, createControl } from './control-deployers.js';
 import type { Deployer } from './deployer.js';
+import { orInterrupted } from './interrupt.js';
 import { Load } from './load-process.js';
-import { kinds, type FromLoad, type LoadCounts } from './load-protocol.js';
+import { kinds, type FromLoad, type Kind, type LoadCounts } from './load-protocol.js';
 import { percentile, timed } from './numbers.js';
 import { PointsmanDeployer } from './pointsman-deployer.js';
-import { stolenShare } from './processors.js';
+import { stepBack, stolenShare } from './processors.js';
+import { rangeOfRatio } from './resample.js';
 
 interface Scale {
   /** By Pointsman: back and forth between two versions that run, and to versions that never ran. */
@@ -59,7 +61,8 @@ interface Measured {
   readonly rounds: readonly Round[];
   readonly counts: LoadCounts;
   readonly reasons: Readonly<Record<string, number>>;
-  readonly twice: number;
+  /** By kind; those without any are left out. */
+  readonly twice: Readonly<Partial<Record<Kind, number>>>;
   readonly seen: number;
 }
 
@@ -114,7 +117,7 @@ async function measured(
   try {
     say(`${deployer.name}: ${plan.timed.length + plan.never.length} switches`);
     await deployer.deploy(plan.first);
-    return [deployer.name, await underLoad(deployer, plan, scale)];
+    return [deployer.name, await orInterrupted(underLoad(deployer, plan, scale))];
   } finally {
     await deployer.close();
   }
@@ -123,17 +126,19 @@ async function measured(
 async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<Measured> {
   const { port, host } = deployer;
   const load = await Load.start({ port, host });
+  const stepForward = await stepBack();
   const all: FromLoad[] = [];
   const take = async (): Promise<readonly number[]> => {
     const taken = await load.take();
     all.push(taken);
     return taken.latencies;
   };
+  let live = plan.first;
   /** Resolves to the milliseconds that it took. */
   const switchTo = async (version: string): Promise<number> => {
-    load.expect(null);
-    const ms = await timed(() => deployer.deploy(version));
-    load.expect(version);
+    load.expect(live, version);
+    const ms = await timed(() => deployer.deploy(version, () => load.expect(version)));
+    live = version;
     return ms;
   };
   const switchMs: number[] = [];
@@ -172,6 +177,7 @@ async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<
     return { notes, switchMs, rounds, counts, reasons, ...(await seenBy(deployer)) };
   } finally {
     load.kill();
+    await stepForward();
   }
 }
 
@@ -182,13 +188,13 @@ function inParts(versions: readonly string[], length: number): readonly (readonl
 }
 
 /** What the application counted, over all of its containers. */
-function seenBy({ port, host }: Deployer): Promise<{ readonly seen: number; readonly twice: number }> {
+function seenBy({ port, host }: Deployer): Promise<Pick<Measured, 'seen' | 'twice'>> {
   return new Promise((resolve, reject) => {
     get({ host: '127.0.0.1', port, path: '/seen', headers: { host }, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
       response.once('end', () => {
-        if (response.statusCode === 200) resolve(JSON.parse(body) as { seen: number; twice: number });
+        if (response.statusCode === 200) resolve(JSON.parse(body) as Pick<Measured, 'seen' | 'twice'>);
         else reject(new Error(`the application cannot be asked what it saw: status ${response.statusCode}`));
       });
       response.once('error', reject);
@@ -230,7 +236,7 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
     kinds.map((kind, index) => {
       const { sent, failed, reset, wrong, cut } = counts[kind];
       const named = index === 0 ? [name, switchMs.length] : ['', ''];
-      return [...named, kind, sent, failed, reset, wrong, cut, index === 0 ? twice : ''];
+      return [...named, kind, sent, failed, reset, wrong, cut, twice[kind] ?? 0];
     }),
   );
   const head = [
@@ -248,11 +254,19 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
   const samples: Record<string, readonly number[]> = {};
   const ratios: Record<string, number> = {};
   for (const [name, run] of runs) {
-    for (const kind of kinds)
-      for (const [what, count] of Object.entries(run.counts[kind]))
+    let sent = 0;
+    let accountedFor = 0;
+    for (const kind of kinds) {
+      const of = run.counts[kind];
+      if (of.sent === 0) throw new Error(`${name}: no ${kind} client asked for anything`);
+      for (const [what, count] of Object.entries({ ...of, twice: run.twice[kind] ?? 0 }))
         counts[`${name}, ${kind}: ${what}`] = count;
-    counts[`${name}: twice`] = run.twice;
-    counts[`${name}: seen by the application`] = run.seen;
+      sent += of.sent;
+      accountedFor += of.ok + of.failed + of.wrong;
+    }
+    counts[`${name}: sent`] = sent;
+    counts[`${name}: neither answered nor failed`] = sent - accountedFor;
+    counts[`${name}: not seen by the application`] = sent - run.seen;
     for (const [reason, count] of Object.entries(run.reasons)) counts[`${name}, reason: ${reason}`] = count;
     samples[`${name}: switch (ms)`] = run.switchMs;
     samples[`${name}: stolen from a round (%)`] = run.rounds.map(({ stolen }) => stolen * 100);
@@ -270,6 +284,13 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
         ratios[`${name}: p${percent} during switches ${which} ÷ without`] =
           percentile(latencies, percent) / percentile(quiet, percent);
     }
+    const backAndForth = calm.filter(({ kept: each }) => each.length > 0);
+    if (backAndForth.length > 1) {
+      const rounds = backAndForth.map((round) => ({ above: round.kept, below: round.quiet }));
+      const { from, to } = rangeOfRatio(rounds, 99);
+      ratios[`${name}: p99 of rounds drawn at random, back and forth ÷ without: 2.5 %`] = from;
+      ratios[`${name}: p99 of rounds drawn at random, back and forth ÷ without: 97.5 %`] = to;
+    }
     for (const [which, latencies] of Object.entries(together(disturbed)))
       if (latencies.length > 0) samples[`${name}: request in disturbed rounds, ${which} (ms)`] = latencies;
   }
@@ -280,7 +301,9 @@ function judge(runs: readonly [string, Measured][], missing: readonly string[]):
     ratios['requests lost per nginx reload'] = lost / reloads.switchMs.length;
   }
   const mustBeZero = Object.keys(counts).filter((name) =>
-    /^pointsman.*: (failed|reset|wrong|cut|twice)$/.test(name),
+    /^pointsman.*: (failed|reset|wrong|cut|twice|neither answered nor failed|not seen by the application)$/.test(
+      name,
+    ),
   );
   const p99 = 'pointsman: p99 during switches back and forth ÷ without';
   const goals = [{ name: p99, value: ratios[p99] ?? Number.NaN, atMost: 1.2 }];

@@ -1,13 +1,11 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { isAtLeast } from '../../src/versions.js';
+import { succeeds } from './processors.js';
 
 const unitFile = new URL('../../deploy/systemd/pointsman.service', import.meta.url);
-const run = promisify(execFile);
 
 /** What the unit for systemd gives the controller, given to a process here. */
 export interface AsUnit {
@@ -52,15 +50,6 @@ export async function asUnit(pid: number): Promise<AsUnit> {
     ],
     remove: async () => group?.remove(),
   };
-}
-
-/** Of a command without a shell, its parts without spaces. */
-function succeeds(command: string): Promise<boolean> {
-  const [program = '', ...args] = command.split(' ');
-  return run(program, args).then(
-    () => true,
-    () => false,
-  );
 }
 
 function inUnit(unit: string, line: RegExp): string {

@@ -3,14 +3,16 @@
 //   /events   a server-sent-event stream: its version every 200 ms, without end
 //   an upgrade request becomes a WebSocket that echoes
 //   /healthz  what probes ask
-//   /seen     how many request ids came, and how many of them twice, in the life of the volume /seen
-// At SIGTERM: no new connections, a close frame to WebSockets, the end of streams, and then the end.
+//   /seen     how many request ids, `kind/…`, came in the life of the volume /seen, and how many twice, by kind
+// At SIGTERM: no new connections, a close frame to WebSockets, the end of streams, connections closed after
+// their answers, and then the end.
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const version = process.env.VERSION ?? 'none';
+let isEnding = false;
 const streams = new Set();
 const sockets = new Set();
 /** FIN, close, two bytes: 1001, going away. */
@@ -23,7 +25,14 @@ function remember(request) {
 
 function answerSeen(response) {
   const ids = existsSync('/seen/ids') ? readFileSync('/seen/ids', 'utf8').trim().split('\n') : [];
-  response.end(JSON.stringify({ version, seen: ids.length, twice: ids.length - new Set(ids).size }));
+  const known = new Set();
+  const twice = {};
+  for (const id of ids) {
+    const [kind] = id.split('/');
+    if (known.has(id)) twice[kind] = (twice[kind] ?? 0) + 1;
+    known.add(id);
+  }
+  response.end(JSON.stringify({ version, seen: ids.length, twice }));
 }
 
 function answerEvents(response) {
@@ -31,6 +40,7 @@ function answerEvents(response) {
   const timer = setInterval(() => response.write(`data: ${version}\n\n`), 200);
   streams.add(response);
   response.write(`data: ${version}\n\n`);
+  if (isEnding) response.end();
   response.on('close', () => {
     clearInterval(timer);
     streams.delete(response);
@@ -39,6 +49,7 @@ function answerEvents(response) {
 
 async function answer(request, response) {
   const url = new URL(request.url, 'http://application');
+  if (isEnding) response.setHeader('connection', 'close');
   if (url.pathname === '/healthz') return response.end('ok\n');
   if (url.pathname === '/seen') return answerSeen(response);
   remember(request);
@@ -52,6 +63,7 @@ async function answer(request, response) {
   const ms = Number(url.searchParams.get('ms') ?? 0);
   if (ms > 0) await delay(ms);
   const body = JSON.stringify({ version, length, digest: hash.digest('hex') });
+  if (isEnding) response.setHeader('connection', 'close');
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
   return response.end(body);
 }
@@ -87,6 +99,7 @@ server.on('upgrade', (request, socket, head) => {
     `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n` +
       `sec-websocket-accept: ${accept}\r\nx-version: ${version}\r\n\r\n`,
   );
+  if (isEnding) return socket.end(closeFrame);
   echoFrames(socket);
   if (head.length > 0) socket.emit('data', head);
 });
@@ -95,6 +108,7 @@ server.keepAliveTimeout = 75_000;
 server.listen(Number(process.env.PORT ?? 3000), '0.0.0.0');
 
 process.on('SIGTERM', () => {
+  isEnding = true;
   server.close(() => process.exit(0));
   server.closeIdleConnections();
   for (const socket of sockets) socket.end(closeFrame);

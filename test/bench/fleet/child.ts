@@ -3,18 +3,15 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { composeController, configRepository, prepareStateDir } from '../../../src/compose.js';
-import { DeploymentLogs } from '../../../src/apply/deployment-log.js';
-import { systemClock } from '../../../src/clock.js';
+import { configRepository } from '../../../src/compose.js';
 import { silentLogger } from '../../../src/log.js';
-import { openJournal } from '../../../src/record/journal.js';
-import { SecretFiles } from '../../../src/resolve/secrets.js';
 import type { Settings } from '../../../src/settings/settings.js';
 import { MirrorStore } from '../../../src/source/mirror-store.js';
-import { GitSourceRepository } from '../../../src/source/source-repository.js';
 import { timed } from '../numbers.js';
+import { composeFleet } from './controller.js';
 import { commitManifest, projectName } from './repository.js';
 import { FleetWorld } from './world.js';
 
@@ -30,9 +27,9 @@ export interface Order {
 export interface Figures {
   readonly ms: Readonly<Record<string, readonly number[]>>;
   readonly residentMiB: number;
-  /** Of one core, while nothing happens. */
+  /** Of one core, while nothing happens: of this process alone, without the git that a remote repository would take. */
   readonly idlePercent: number;
-  /** Changes at the engine or the router when nothing had changed. */
+  /** Changes at the engine or the router when nothing had changed: first look, polls, events, idle time. */
   readonly idleEffects: number;
 }
 
@@ -77,42 +74,9 @@ async function cold({ settings }: Order): Promise<number> {
 
 async function measure({ settings, size, idleMs, rounds }: Order): Promise<Figures> {
   const world = new FleetWorld();
-  const mirrors = new MirrorStore(settings);
-  const config = configRepository(settings, world.router, mirrors, silentLogger);
-  await prepareStateDir(settings.stateDir);
-  const seen = await config.sync(never);
-  if (seen.desired?.projects.size !== size)
-    throw new Error(seen.error?.message ?? 'not every manifest is valid');
-  for (const { project } of seen.desired.projects.values()) world.add(project, seen.desired.commit);
-  const clock = systemClock;
-  const log = silentLogger;
-  const journal = await openJournal({ stateDir: settings.stateDir, clock, log });
-  const { controller, status } = composeController(
-    settings,
-    {
-      clock,
-      runtime: world.runtime,
-      router: world.router,
-      config,
-      sources: new GitSourceRepository({ settings, mirrors, clock, log }),
-      secrets: new SecretFiles(settings.secrets.dir),
-      prober: world.prober,
-      deploymentLogs: new DeploymentLogs(settings.stateDir),
-      lock: async () => ({ release: async () => undefined }),
-    },
-    journal,
-    { log, version: 'bench', onProgress: () => undefined },
-    { add: () => undefined },
-  );
+  const { controller, start, rest, stop } = await composeFleet(settings, size, world);
   const settled = async (): Promise<void> => controller.settled(never);
-  const converge = await timed(async () => {
-    await controller.start(false);
-    await controller.run();
-    await settled();
-  });
-  if (!status.allWell) throw new Error('the fleet is not at rest');
-  const idleEffects = world.effects;
-  const ms: Record<string, number[]> = { 'first look at all': [converge] };
+  const ms: Record<string, number[]> = { 'first look at all': [await timed(start)] };
   const take = async (name: string, work: () => Promise<unknown>): Promise<void> => {
     (ms[name] ??= []).push(await timed(work));
     await settled();
@@ -121,14 +85,19 @@ async function measure({ settings, size, idleMs, rounds }: Order): Promise<Figur
   for (let round = 0; round < rounds; round += 1) {
     await run('git', ['-C', url, 'pack-refs', '--all']);
     // The watch tells of it, and once more a while later: a look that is asked for meanwhile waits for that one.
-    await clock.sleep(watchTellsMs, never);
+    await delay(watchTellsMs);
     await settled();
     await take('one ref read', () => run('git', ['-C', url, 'ls-remote', url, `refs/heads/${branch}`]));
     await take('listing poll', () => controller.sync());
     await loosen(url, branch);
     await take('poll', () => controller.sync());
-    await take('event', () => oneEvent(world, projectName(round)));
+    await take('event', async () => {
+      await tellAndLook(world, projectName(round));
+      await settled();
+    });
   }
+  await rest();
+  const effectsOfLooks = world.effects;
   for (let round = 0; round < rounds; round += 1) {
     const name = projectName(Math.floor(((round + 0.5) * size) / rounds));
     const switched = new Promise<void>((resolve) => (world.onSwitch = () => resolve()));
@@ -138,17 +107,20 @@ async function measure({ settings, size, idleMs, rounds }: Order): Promise<Figur
       await switched;
     });
   }
+  await rest();
+  const effectsBefore = world.effects;
   const before = process.cpuUsage();
-  await clock.sleep(idleMs, never);
+  await delay(idleMs);
   const { user, system } = process.cpuUsage(before);
   const residentMiB = process.memoryUsage.rss() / 1024 / 1024;
-  await controller.stop();
-  await journal.close();
+  await rest();
+  const idleEffects = effectsOfLooks + world.effects - effectsBefore;
+  await stop();
   return { ms, residentMiB, idlePercent: (user + system) / 10 / idleMs, idleEffects };
 }
 
-/** Until the project was looked at. */
-async function oneEvent(world: FleetWorld, project: string): Promise<void> {
+/** Until the pass of that project has begun to look. */
+async function tellAndLook(world: FleetWorld, project: string): Promise<void> {
   const looked = new Promise<void>((resolve) => (world.onLook = (name) => name === project && resolve()));
   world.tell(project);
   await looked;
@@ -166,5 +138,6 @@ async function work(order: Order): Promise<Figures> {
   return { ms, residentMiB: 0, idlePercent: 0, idleEffects: 0 };
 }
 
+process.once('disconnect', () => process.exit(1));
 const figures = await work(JSON.parse(process.argv[2] ?? '') as Order);
 process.send?.(figures, () => process.exit(0));

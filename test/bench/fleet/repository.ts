@@ -6,14 +6,14 @@ export function projectName(index: number): string {
   return `p${String(index).padStart(5, '0')}`;
 }
 
-/** As much as a manifest usually says. */
-function manifest(name: string, version: string): string {
+/** As much as a manifest usually says. Nothing listens on such a port. */
+function manifest(name: string, version: string, domain: string): string {
   return `apiVersion: pointsman.dev/v1
 kind: Project
 name: ${name}
 image: registry.example.org/team/${name}:1.4.2
 run:
-  port: 3000
+  port: 9
   env:
     VERSION: ${version}
     LOG_LEVEL: info
@@ -23,7 +23,7 @@ health:
   bake: 0s
 route:
   domains:
-    - ${name}.example.org
+    - ${domain}
 rollout:
   keepPrevious: 0s
 `;
@@ -43,11 +43,17 @@ export async function commitManifest(path: string, name: string, version: string
   await fastImport(path, `${commit}from refs/heads/main^0\n${change(name, version)}`);
 }
 
+/** Commits another domain for each of these projects, all at once. */
+export async function commitDomains(path: string, domains: ReadonlyMap<string, string>): Promise<void> {
+  const changes = [...domains].map(([name, domain]) => change(name, 'v', domain));
+  await fastImport(path, `${commit}from refs/heads/main^0\n${changes.join('')}`);
+}
+
 const commit =
   'commit refs/heads/main\ncommitter Bench <bench@example.org> 1767225600 +0000\ndata 6\nbench\n\n';
 
-function change(name: string, version: string): string {
-  const text = manifest(name, version);
+function change(name: string, version: string, domain = `${name}.example.org`): string {
+  const text = manifest(name, version, domain);
   return `M 644 inline projects/${name.slice(0, 4)}/${name}.yaml\ndata ${Buffer.byteLength(text)}\n${text}\n`;
 }
 

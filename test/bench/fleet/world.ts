@@ -43,8 +43,6 @@ export class FleetWorld {
   #ids = 0;
   /** Calls that change something. */
   effects = 0;
-  /** Looks at one project's containers. */
-  looks = 0;
   onSwitch: (record: SwitchRecord) => void = () => undefined;
   onLook: (project: string) => void = () => undefined;
 
@@ -52,7 +50,8 @@ export class FleetWorld {
   add(project: Project, configCommit: string): void {
     const { name, route, run } = project;
     const index = this.#projects.size;
-    const prefix = `10.${200 + (index >> 12)}.${(index >> 4) & 255}`;
+    // Of the loopback network: a real nginx that asks there is refused at once.
+    const prefix = `127.${200 + (index >> 12)}.${(index >> 4) & 255}`;
     const base = (index % 16) * 16;
     const addresses = { blue: `${prefix}.${base + 2}`, green: `${prefix}.${base + 3}` };
     const subnet = `${prefix}.${base}/28`;
@@ -104,7 +103,6 @@ export class FleetWorld {
     containers: async (project) => {
       if (project === undefined)
         return [...this.#projects.values()].flatMap(({ containers }) => [...containers.values()]);
-      this.looks += 1;
       this.onLook(project);
       return [...(this.#held(project)?.containers.values() ?? [])];
     },
