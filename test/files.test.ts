@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { makeFolder, readBounded, replaceFile } from '../src/files.js';
+import { makeFolder, readAtOnce, readBounded, replaceFile } from '../src/files.js';
 import { temporaryFolder } from './record/fixtures.js';
 
 it.each([0o000, 0o077])('gives a new file its mode whatever the umask is: %i', async (umask) => {
@@ -30,6 +30,15 @@ it('reads no more than it is told, and waits for no pipe', async () => {
   await expect(read('link', false)).rejects.toMatchObject({ code: 'ELOOP' });
   for (const name of ['folder', 'pipe', 'endless'])
     await expect(read(name, true)).rejects.toThrow('not a regular file');
+});
+
+it('reads a file at once, and tells one that is not there from one that cannot be read', async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, 'a'), 'äb');
+  expect(readAtOnce(join(folder, 'a'))).toBe('äb');
+  expect(readAtOnce(join(folder, 'b'))).toBeNull();
+  expect(readAtOnce(join(folder, 'a', 'b'))).toBeNull();
+  expect(() => readAtOnce(folder)).toThrow('EISDIR');
 });
 
 it('makes a folder and those above it, each with the mode', async () => {

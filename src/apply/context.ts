@@ -44,8 +44,8 @@ export interface PassContext extends ApplyDeps {
   readonly attempt: AttemptSlot;
   /** Tells status and terminal what is going on. */
   report(progress: Progress): void;
-  /** Looks again and tells status what is there now; a look that fails is left to the next pass. */
-  showObserved(): Promise<void>;
+  /** Tells status where traffic goes, with what else was there a moment ago; a look that fails is left to the next pass. */
+  showRoute(observed: Observed): Promise<void>;
 }
 
 export interface Progress {

@@ -15,6 +15,7 @@ import { observeProject } from '../observe/observe-project.js';
 import type { DeployPhase, DeployStep } from '../plan/plan.js';
 import { drainingOf, isDrained } from '../plan/previous.js';
 import type { DeploymentDetail } from '../record/port.js';
+import type { ContainerFacts } from '../runtime/port.js';
 import { bake } from './bake.js';
 import { buildImage } from './build.js';
 import { Attempt, Superseded } from './context.js';
@@ -37,6 +38,8 @@ export interface DeployState {
   image: string | null;
   /** Container id, known after the start. */
   container: string | null;
+  /** The container that traffic went to in this deployment, as it was then. */
+  routed: ContainerFacts | null;
   /** When the candidate was started in this deployment, by the monotonic clock. */
   startedAt: number | null;
 }
@@ -72,6 +75,7 @@ async function runPhases(deployment: Deployment, attempt: Attempt): Promise<void
   const state: DeployState = {
     image: step.target.image,
     container: step.phases.includes('clearing') ? null : (context.observed.containers[step.slot]?.id ?? null),
+    routed: null,
     startedAt: null,
   };
   try {

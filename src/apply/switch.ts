@@ -65,6 +65,7 @@ export async function switchTraffic(
     cause: step.cause,
     isRollback: step.isRollback,
   });
+  state.routed = container;
   // A slot that ran before says nothing of this deployment; started before a restart of ours, it does.
   if (state.startedAt !== null || container.labels.deployment === deployment.id)
     await logOutput(deployment, container.id, startLines);
@@ -206,7 +207,7 @@ export function switchEntry(
 /** `observed` a moment ago, with `container` in the slot that is to be live. */
 async function moveTraffic(
   context: PassContext,
-  { live, containers }: Observed,
+  observed: Observed,
   container: ContainerFacts,
   how: {
     readonly slot: Slot;
@@ -217,6 +218,7 @@ async function moveTraffic(
 ): Promise<void> {
   const { project, journal, clock, router, runtime } = context;
   const { slot, identity } = how;
+  const { live, containers } = observed;
   const leaving = live !== null && live.slot !== slot ? live.slot : null;
   const left = containers[otherSlot(slot)];
   const { revision, deployment } = identity;
@@ -236,7 +238,7 @@ async function moveTraffic(
   await runtime.setRestartPolicy(container.id, 'unless-stopped');
   const draining = left === null || leaving === null ? null : drainingOf(left, identity.spec.rollout.drainMs);
   if (draining !== null) context.drains.start({ project, ...draining });
-  await context.showObserved();
+  await context.showRoute(observed);
 }
 
 export function recordOf(

@@ -68,6 +68,17 @@ export function assembleObserved(facts: Facts, parseSpec: (text: string) => Proj
   };
 }
 
+/** `observed` with a later look at nginx's files. */
+export function withRoute(
+  observed: Observed,
+  route: RouteFacts,
+  parseSpec: (text: string) => Project | null,
+): Observed {
+  const { blue, green } = observed.containers;
+  const containers = [blue, green, observed.release].filter((container) => container !== null);
+  return assembleObserved({ ...observed, containers, route }, parseSpec);
+}
+
 function liveOf(
   route: RouteFacts,
   containers: Observed['containers'],

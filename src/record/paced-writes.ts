@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.js';
 
 /**
- * A write waits so many times as long as the one before took, but at most a second: with many projects,
- * changes that follow each other share a write, and a deployment that begins does not wait for it.
+ * A write waits so many times as long as the one before took, within these bounds: changes that follow each
+ * other share a write, with many projects more of them, and a deployment that begins does not wait for it.
  */
-const pacing = { times: 4, mostMs: 1_000 };
+const pacing = { leastMs: 20, times: 4, mostMs: 1_000 };
 
 /** Writes that overlap never and coalesce always. `write` never rejects. */
 export class PacedWrites {
@@ -46,9 +46,9 @@ export class PacedWrites {
     this.#writing = null;
   }
 
-  /** Lets at least everything that changed in this turn share one write. */
   async #turn(): Promise<void> {
-    const pauseMs = this.#isLast ? 0 : Math.min(pacing.times * this.#tookMs, pacing.mostMs);
+    const paceMs = Math.min(Math.max(pacing.leastMs, pacing.times * this.#tookMs), pacing.mostMs);
+    const pauseMs = this.#isLast ? 0 : paceMs;
     await new Promise<void>((resolve) => {
       const cancel = this.clock.timer(pauseMs, resolve);
       this.#now = () => {

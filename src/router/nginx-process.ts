@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { PointsmanError, messageOf } from '../errors.js';
+import { readAtOnce } from '../files.js';
 import type { Logger } from '../log.js';
 import type { Settings } from '../settings/settings.js';
 import type { Layout } from './layout.js';
@@ -68,7 +69,7 @@ export class NginxProcess {
   /** Pid of the master that serves our configuration; null when nothing answers for it. */
   async master(): Promise<number | null> {
     if (this.deps.settings.mode === 'managed') {
-      const pid = await this.#pidFile();
+      const pid = this.#pidFile();
       if (pid !== null && this.#isOurMaster(pid)) return pid;
     }
     const worker = await this.#worker();
@@ -103,7 +104,7 @@ export class NginxProcess {
     if (!(await this.#waitForGeneration(generation, startTimeoutMs, since, signal))) {
       throw await this.#explain(await this.errorsSince(since));
     }
-    this.deps.log.info({ pid: await this.#pidFile() }, 'nginx started');
+    this.deps.log.info({ pid: this.#pidFile() }, 'nginx started');
   }
 
   /**
@@ -191,9 +192,14 @@ export class NginxProcess {
     );
   }
 
-  async #pidFile(): Promise<number | null> {
-    const text = await readFile(this.deps.layout.pid, 'utf8').catch(() => '');
-    return /^\d+\s*$/.test(text) ? Number(text) : null;
+  /** Null where nobody can tell by it. */
+  #pidFile(): number | null {
+    try {
+      const text = readAtOnce(this.deps.layout.pid) ?? '';
+      return /^\d+\s*$/.test(text) ? Number(text) : null;
+    } catch {
+      return null;
+    }
   }
 
   #isOurMaster(pid: number): boolean {

@@ -74,8 +74,7 @@ export class NginxRouter implements Router {
   }
 
   async observe(project: string): Promise<RouteFacts> {
-    const [site, switches] = await Promise.all([this.#sites.read(project), this.#switches.read(project)]);
-    return { ...site, switches };
+    return { ...this.#sites.read(project), switches: this.#switches.read(project) };
   }
 
   async projects(): Promise<readonly string[]> {
@@ -193,7 +192,7 @@ export class NginxRouter implements Router {
     const { settings } = this.#deps;
     const repaired: string[] = [];
     await this.#checkWorkersSee();
-    const onDisk = await this.#sites.generation();
+    const onDisk = this.#sites.generation();
     let generation = onDisk;
     if (onDisk === null || !(await this.#sites.isIntact(onDisk))) {
       if (onDisk !== null) repaired.push('the main nginx files were not as written');
@@ -227,7 +226,7 @@ export class NginxRouter implements Router {
       await this.#reload(generation, signal);
     } catch (error) {
       await undo();
-      const before = await this.#sites.generation();
+      const before = this.#sites.generation();
       if (before !== null) await this.#reload(before, AbortSignal.timeout(30_000)).catch(() => undefined);
       throw error;
     }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PointsmanError, messageOf } from '../errors.js';
-import { removeFile, replaceFile } from '../files.js';
+import { readAtOnce, removeFile, replaceFile } from '../files.js';
 import type { Settings } from '../settings/settings.js';
 import { noteBatch, readBatchNote } from './batch-note.js';
 import type { Layout } from './layout.js';
@@ -49,10 +49,8 @@ export class SiteFiles {
       .sort();
   }
 
-  async read(
-    project: string,
-  ): Promise<{ readonly site: Site | null; readonly present: boolean; readonly intact: boolean }> {
-    const text = await this.#text(siteFile(this.deps.layout, project));
+  read(project: string): { readonly site: Site | null; readonly present: boolean; readonly intact: boolean } {
+    const text = readAtOnce(siteFile(this.deps.layout, project));
     if (text === null) return { site: null, present: false, intact: true };
     const site = parseSite(text);
     if (site === null || site.project !== project) return { site: null, present: true, intact: false };
@@ -60,20 +58,20 @@ export class SiteFiles {
   }
 
   async sites(): Promise<readonly Site[]> {
-    const all = await Promise.all((await this.projects()).map((project) => this.read(project)));
+    const all = (await this.projects()).map((project) => this.read(project));
     return all.flatMap(({ site }) => (site === null ? [] : [site]));
   }
 
   /** The generation that the files on disk have; null before the first. */
-  async generation(): Promise<string | null> {
-    const text = await this.#text(this.deps.layout.shared);
+  generation(): string | null {
+    const text = readAtOnce(this.deps.layout.shared);
     return /^# Written by Pointsman, generation ([0-9a-f]+)\./.exec(text ?? '')?.[1] ?? null;
   }
 
   /** Whether main and shared file are as we would write them. `generation` of both. */
   async isIntact(generation: string): Promise<boolean> {
     for (const [path, text] of await this.#surroundings(generation, await this.sites())) {
-      if ((await this.#text(path)) !== text) return false;
+      if (readAtOnce(path) !== text) return false;
     }
     return true;
   }
@@ -81,7 +79,7 @@ export class SiteFiles {
   /** True when `path` is not what we wrote: for the watch, which sees our own writes too. */
   async isForeign(path: string): Promise<boolean> {
     const expected = this.#expected.get(path);
-    return expected === undefined || (await this.#text(path)) !== expected;
+    return expected === undefined || readAtOnce(path) !== expected;
   }
 
   /**
@@ -91,7 +89,7 @@ export class SiteFiles {
   async writeSurroundings(): Promise<string> {
     const { layout, settings } = this.deps;
     const generation = newGeneration();
-    const before = await this.#text(layout.shared);
+    const before = readAtOnce(layout.shared);
     await this.#write(await this.#surroundings(generation, await this.sites()));
     if (settings.mode === 'managed') return generation;
     try {
@@ -110,7 +108,7 @@ export class SiteFiles {
   async setDamagedAside(): Promise<readonly string[]> {
     const damaged = [...(await this.mendDamaged())];
     for (const project of await this.projects()) {
-      const { site } = await this.read(project);
+      const { site } = this.read(project);
       const path = siteFile(this.deps.layout, project);
       if (site !== null) continue;
       await rename(path, `${path}.damaged`);
@@ -123,7 +121,7 @@ export class SiteFiles {
   async mendDamaged(): Promise<readonly string[]> {
     const mended: string[] = [];
     for (const project of await this.projects()) {
-      const { site, intact } = await this.read(project);
+      const { site, intact } = this.read(project);
       if (intact || site === null) continue;
       await replaceFile(siteFile(this.deps.layout, project), this.#render(site), fileMode);
       mended.push(project);
@@ -181,9 +179,7 @@ export class SiteFiles {
       layout.shared,
       ...(settings.mode === 'managed' ? [layout.main] : []),
     ];
-    const before = new Map(
-      await Promise.all(paths.map(async (path) => [path, await this.#text(path)] as const)),
-    );
+    const before = new Map(paths.map((path) => [path, readAtOnce(path)]));
     const undo = async (): Promise<void> => {
       await removeFile(layout.batch);
       for (const [path, text] of before)
@@ -253,7 +249,7 @@ export class SiteFiles {
   async #write(files: ReadonlyMap<string, string>): Promise<void> {
     this.#expected = new Map([...this.#expected, ...files]);
     for (const [path, text] of files) {
-      if ((await this.#text(path)) === text) continue;
+      if (readAtOnce(path) === text) continue;
       await replaceFile(path, text, fileMode).catch((error: unknown) => {
         throw new PointsmanError(
           'NginxUnavailable',
@@ -279,16 +275,6 @@ export class SiteFiles {
 
   #render(site: Site): string {
     return renderSite(site, this.deps.layout, this.deps.settings.listen);
-  }
-
-  async #text(path: string): Promise<string | null> {
-    try {
-      return await readFile(path, 'utf8');
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-      throw error;
-    }
   }
 }
 

@@ -1,6 +1,6 @@
-import { chmod, mkdir, readFile, readdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { PointsmanError } from '../errors.js';
-import { removeFile, replaceFile } from '../files.js';
+import { readAtOnce, removeFile, replaceFile } from '../files.js';
 import type { Slot } from '../manifest/project.js';
 import { otherSlot, slots } from '../manifest/project.js';
 import type { Layout } from './layout.js';
@@ -25,9 +25,8 @@ export class SwitchFiles {
     private readonly nginx: NginxProcess,
   ) {}
 
-  async read(project: string): Promise<RouteFacts['switches']> {
-    const [blue, green] = await Promise.all(slots.map((slot) => this.#readSlot(project, slot)));
-    return { blue: blue ?? null, green: green ?? null };
+  read(project: string): RouteFacts['switches'] {
+    return { blue: this.#readSlot(project, 'blue'), green: this.#readSlot(project, 'green') };
   }
 
   /** Projects that have a switch file. */
@@ -67,7 +66,7 @@ export class SwitchFiles {
   async switchTo(record: SwitchRecord, signal: AbortSignal): Promise<void> {
     const { project, slot } = record;
     const other = otherSlot(slot);
-    const before = (await this.read(project))[other];
+    const before = this.read(project)[other];
     await this.write(record);
     try {
       await this.nginx.barrier(signal);
@@ -113,13 +112,11 @@ export class SwitchFiles {
     }
   }
 
-  async #readSlot(project: string, slot: Slot): Promise<{ readonly record: SwitchRecord | null } | null> {
+  #readSlot(project: string, slot: Slot): { readonly record: SwitchRecord | null } | null {
     try {
-      const text = await readFile(switchFile(this.layout, project, slot), 'utf8');
-      return { record: parseRecord(text, project, slot) };
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+      const text = readAtOnce(switchFile(this.layout, project, slot));
+      return text === null ? null : { record: parseRecord(text, project, slot) };
+    } catch {
       return { record: null };
     }
   }

@@ -1,8 +1,9 @@
 /**
  * What a small fetch brought stands in files of its own, one for each object, until git packs it: such a
- * one can be asked about without a process, in 0.3 ms for 6 ms. Null or false: git has to be asked.
+ * one is read without a process, in 0.3 ms for 6 ms. Null or false: git has to be asked.
  */
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { constants, inflateSync } from 'node:zlib';
@@ -10,6 +11,8 @@ import { makeFolder, readBounded } from '../files.js';
 
 /** Of an object's file; deflated, the header is far shorter. */
 const headBytes = 512;
+/** Of an object that is read whole, bytes, deflated and not. */
+const longestObject = 1024 * 1024;
 
 /** Bytes of the blob, from the header of its file. */
 export async function looseBlobSize(gitdir: string, oid: string): Promise<number | null> {
@@ -19,6 +22,25 @@ export async function looseBlobSize(gitdir: string, oid: string): Promise<number
     const text = inflateSync(head, { finishFlush: constants.Z_SYNC_FLUSH }).toString('latin1', 0, 32);
     const size = /^blob (\d+)\0/.exec(text)?.[1];
     return size === undefined ? null : Number(size);
+  } catch {
+    return null;
+  }
+}
+
+/** An object that is found whole, with the hash that it is called by. */
+export function looseObject(
+  gitdir: string,
+  oid: string,
+): { readonly type: string; readonly bytes: Buffer } | null {
+  try {
+    const file = fileOf(gitdir, oid);
+    if (statSync(file).size > longestObject) return null;
+    const whole = inflateSync(readFileSync(file), { maxOutputLength: longestObject });
+    const end = whole.indexOf(0);
+    const [, type, size] = /^(\w+) (\d+)$/.exec(whole.toString('latin1', 0, Math.max(end, 0))) ?? [];
+    const bytes = whole.subarray(end + 1);
+    if (type === undefined || Number(size) !== bytes.length) return null;
+    return createHash('sha1').update(whole).digest('hex') === oid ? { type, bytes } : null;
   } catch {
     return null;
   }

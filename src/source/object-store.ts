@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import git from 'isomorphic-git';
 import { messageOf } from '../errors.js';
-import { looseBlobSize } from './loose-objects.js';
+import { looseBlobSize, looseObject } from './loose-objects.js';
 import type { Mirror } from './mirror.js';
 
 export interface TreeEntry {
@@ -36,6 +36,8 @@ export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
   const cache = {};
   const read = async (oid: string, type: string): Promise<Uint8Array> => {
     signal.throwIfAborted();
+    const loose = looseObject(mirror.path, oid);
+    if (loose?.type === type) return loose.bytes;
     let found: Awaited<ReturnType<typeof git.readObject>>;
     try {
       found = await git.readObject({ fs, gitdir: mirror.path, oid, format: 'content', cache });

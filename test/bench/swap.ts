@@ -143,8 +143,6 @@ async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<
   };
   const switchMs: number[] = [];
   const timedRound = async (versions: readonly string[], quietMs: number): Promise<Round> => {
-    const kept: number[] = [];
-    const started: number[] = [];
     // What drains is still asked for what it has in flight.
     await deployer.rest();
     await take();
@@ -154,9 +152,11 @@ async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<
     for (const version of versions) {
       switchMs.push(await switchTo(version));
       await delay(betweenMs);
-      (plan.warmUp.includes(version) ? kept : started).push(...(await take()));
     }
-    return { quiet, kept, started, stolen: stolen() };
+    // Once: telling of them takes the clients time, which would be in the switch that follows.
+    const during = await take();
+    const areKept = versions.every((version) => plan.warmUp.includes(version));
+    return { quiet, kept: areKept ? during : [], started: areKept ? [] : during, stolen: stolen() };
   };
   const rounds: Round[] = [];
   try {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { looseBlobSize, writeLooseRef } from '../../src/source/loose-objects.js';
+import { looseBlobSize, looseObject, writeLooseRef } from '../../src/source/loose-objects.js';
 import { commitFiles, git, makeRepository } from '../support/git.js';
 
 const ref = 'refs/pointsman/last/0123';
@@ -43,6 +43,31 @@ it('leaves to git what is no blob in a file of its own, or a broken one', async 
   expect(await looseBlobSize(gitdir, oid)).toBeNull();
   await rm(file);
   expect(await looseBlobSize(gitdir, oid)).toBeNull();
+});
+
+it('reads an object whole, of whatever type', async () => {
+  const commit = await commitFiles(gitdir, { file: 'text' });
+  const blob = await git(gitdir, 'rev-parse', 'main:file');
+  const tree = await git(gitdir, 'rev-parse', 'main^{tree}');
+  expect(looseObject(gitdir, blob)).toEqual({ type: 'blob', bytes: Buffer.from('text') });
+  expect(looseObject(gitdir, commit)?.type).toBe('commit');
+  expect(looseObject(gitdir, commit)?.bytes.toString('utf8')).toMatch(new RegExp(`^tree ${tree}\n`));
+  expect(looseObject(gitdir, tree)?.bytes.toString('hex').endsWith(blob)).toBe(true);
+});
+
+it('reads no object that is packed, too long, cut, or another one than its name says', async () => {
+  const commit = await commitFiles(gitdir, { file: 'text', long: 'a'.repeat(3_000_000), other: 'another' });
+  const oid = await git(gitdir, 'rev-parse', 'main:file');
+  const other = await git(gitdir, 'rev-parse', 'main:other');
+  expect(looseObject(gitdir, await git(gitdir, 'rev-parse', 'main:long'))).toBeNull();
+  const fileOf = (hash: string): string => join(gitdir, 'objects', hash.slice(0, 2), hash.slice(2));
+  await rm(fileOf(oid));
+  await copyFile(fileOf(other), fileOf(oid));
+  expect(looseObject(gitdir, oid)).toBeNull();
+  await truncate(fileOf(other), 5);
+  expect(looseObject(gitdir, other)).toBeNull();
+  await rm(fileOf(commit));
+  expect(looseObject(gitdir, commit)).toBeNull();
 });
 
 it('writes a ref that git reads, over one that is packed too', async () => {
