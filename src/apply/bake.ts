@@ -28,7 +28,7 @@ export async function bake(deployment: Deployment, state: DeployState, attempt: 
   const either = joinSignals(context.stopping, goBack.signal);
   try {
     lookAround();
-    const container = state.routed ?? (await containerOf(context, state));
+    const container = await containerOf(context, state);
     const target = probeTargetOf(container, step.target.project.health);
     await whileRunning(context, container.id, either.signal, (running) =>
       keepProbing(deployment, target, running),

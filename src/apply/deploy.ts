@@ -15,7 +15,6 @@ import { observeProject } from '../observe/observe-project.js';
 import type { DeployPhase, DeployStep } from '../plan/plan.js';
 import { drainingOf, isDrained } from '../plan/previous.js';
 import type { DeploymentDetail } from '../record/port.js';
-import type { ContainerFacts } from '../runtime/port.js';
 import { bake } from './bake.js';
 import { buildImage } from './build.js';
 import { Attempt, Superseded } from './context.js';
@@ -38,8 +37,6 @@ export interface DeployState {
   image: string | null;
   /** Container id, known after the start. */
   container: string | null;
-  /** The container that traffic went to in this deployment, as it was then. */
-  routed: ContainerFacts | null;
   /** When the candidate was started in this deployment, by the monotonic clock. */
   startedAt: number | null;
 }
@@ -75,7 +72,6 @@ async function runPhases(deployment: Deployment, attempt: Attempt): Promise<void
   const state: DeployState = {
     image: step.target.image,
     container: step.phases.includes('clearing') ? null : (context.observed.containers[step.slot]?.id ?? null),
-    routed: null,
     startedAt: null,
   };
   try {

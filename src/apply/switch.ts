@@ -65,7 +65,6 @@ export async function switchTraffic(
     cause: step.cause,
     isRollback: step.isRollback,
   });
-  state.routed = container;
   // A slot that ran before says nothing of this deployment; started before a restart of ours, it does.
   if (state.startedAt !== null || container.labels.deployment === deployment.id)
     await logOutput(deployment, container.id, startLines);

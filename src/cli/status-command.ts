@@ -32,7 +32,7 @@ export function addStatusCommand(program: Command, context: CliContext): void {
     .description(
       'Reads the status file that the controller keeps; it needs no running controller. A status older than 30 s is stale. ' +
         'A controller that runs and cannot write it says so on stderr. ' +
-        'Exit code 1 then, when there is none, when it is stale, or when a project that is shown has failed or is invalid.',
+        'Exit code 1 then, when there is none, when it is stale, when the config repository could not be read yet, or when a project that is shown has failed or is invalid.',
     )
     .argument('[project]', 'tell everything about this one')
     .option('-w, --watch', 'show every change until interrupted')
@@ -80,7 +80,8 @@ async function showStatus(
   if (options.json === true) await printJson(io, status);
   else await print(io, render(io, { ...reading, isDead }, project));
   const isBad = Object.values(status.projects).some(({ state }) => state === 'failed' || state === 'invalid');
-  return reading.isStale || isDead || isBad || fault !== null ? exitCodes.no : exitCodes.done;
+  const isUnread = status.source.commit === null && status.source.error !== null;
+  return reading.isStale || isDead || isBad || isUnread || fault !== null ? exitCodes.no : exitCodes.done;
 }
 
 interface Health {

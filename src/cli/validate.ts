@@ -7,12 +7,9 @@ import { assembleDesired } from '../manifest/assemble.js';
 import { largestFileBytes } from '../manifest/guard.js';
 import { isManifestName, isSearched } from '../manifest/manifest-files.js';
 import { type ParsedFile, parseManifests, unreadableFile } from '../manifest/parse.js';
-import { compareText, sortProblems } from '../manifest/problems.js';
+import { compareText, noPlace, sortProblems } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
 import { settingsDefaults } from '../settings/defaults.js';
-
-/** Of what is wrong with a path rather than with a line of its text. */
-const noPlace = { line: 0, column: 0 };
 
 export interface Validation {
   readonly problems: readonly Problem[];
@@ -72,7 +69,7 @@ async function* parsedBelow(cwd: string, path: string, isNamed: boolean): AsyncG
       return;
     }
   } catch (error) {
-    yield unreadableFile(path, unreadable(error), noPlace);
+    yield unreadableFile(path, unreadable(error));
     return;
   }
   if (!isNamed && !isManifestName(path)) return;
@@ -82,13 +79,13 @@ async function* parsedBelow(cwd: string, path: string, isNamed: boolean): AsyncG
 async function parsedFile(path: string, place: string, stats: Stats, isNamed: boolean): Promise<ParsedFile> {
   if (stats.isSymbolicLink()) {
     const message = 'this is a symbolic link, which is not followed: put the file itself here';
-    return unreadableFile(path, message, noPlace);
+    return unreadableFile(path, message);
   }
-  if (!stats.isFile()) return unreadableFile(path, 'this is not a regular file: remove it', noPlace);
+  if (!stats.isFile()) return unreadableFile(path, 'this is not a regular file: remove it');
   try {
     return parseManifests(path, await readBounded(place, largestFileBytes + 1, { followLinks: isNamed }));
   } catch (error) {
-    return unreadableFile(path, unreadable(error), noPlace);
+    return unreadableFile(path, unreadable(error));
   }
 }
 

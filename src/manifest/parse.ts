@@ -3,7 +3,7 @@ import { findContradictions } from './contradictions.js';
 import { manifestFormats } from './formats.js';
 import { normaliseProject } from './normalise.js';
 import type { Place } from './positions.js';
-import { boundProblems } from './problems.js';
+import { boundProblems, noPlace } from './problems.js';
 import type { DeclaredProject, Problem } from './project.js';
 import { type SchemaCheck, schemaCheck } from './schema-check.js';
 import { readDocuments, type SourceDocument } from './source-document.js';
@@ -70,12 +70,8 @@ export function parseManifests(file: string, bytes: Uint8Array): ParsedFile {
  * A file that stands where a manifest could and cannot be read as one (a symbolic link, a submodule, an
  * unreadable blob). What it declares is unknown, so that removals are held back.
  */
-export function unreadableFile(
-  file: string,
-  message: string,
-  place: Place = { line: 1, column: 1 },
-): ParsedFile {
-  const problem: Problem = { file, ...place, path: '', message };
+export function unreadableFile(file: string, message: string): ParsedFile {
+  const problem: Problem = { file, ...noPlace, path: '', message };
   return { file, projects: [], invalid: [], problems: [problem], namelessDocuments: 1 };
 }
 

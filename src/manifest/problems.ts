@@ -3,6 +3,9 @@ import type { Problem } from './project.js';
 /** Most problems that one file is reported with. */
 export const mostProblems = 100;
 
+/** Of what is wrong with a path rather than with a line of its text. */
+export const noPlace = { line: 0, column: 0 };
+
 /** JSON pointer of these segments; `` for none. */
 export function pointer(segments: readonly string[]): string {
   return segments.map((segment) => `/${segment.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { PointsmanError, messageOf } from '../errors.js';
 import { readBounded } from '../files.js';
 import { largestFileBytes } from '../manifest/guard.js';
-import { boundProblems, shown } from '../manifest/problems.js';
+import { boundProblems, noPlace, shown } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
 import { type SchemaCheck, schemaCheck } from '../manifest/schema-check.js';
 import { readDocuments } from '../manifest/source-document.js';
@@ -31,7 +31,7 @@ export async function loadSettings(path: string | undefined, env: Environment): 
   try {
     bytes = await readBounded(file, largestFileBytes + 1, { followLinks: true });
   } catch (error) {
-    return { problems: [{ file, line: 1, column: 1, path: '', message: unreadable(error) }] };
+    return { problems: [{ file, ...noPlace, path: '', message: unreadable(error) }] };
   }
   return parseSettings(file, bytes, env);
 }

@@ -1,5 +1,6 @@
 import { PointsmanError } from '../errors.js';
 import { isManifestName, isSearched } from '../manifest/manifest-files.js';
+import { noPlace } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
 import { impossibleName, nameRefusal, printable } from './entry-name.js';
 import { mostTreeEntries, type ObjectStore, type TreeEntry } from './object-store.js';
@@ -220,5 +221,5 @@ function tooLong(file: string, bytes: number): Problem {
 }
 
 function problem(file: string, message: string): Problem {
-  return { file, line: 1, column: 1, path: '', message };
+  return { file, ...noPlace, path: '', message };
 }

@@ -67,6 +67,11 @@ PROBLEMS
     expect((await statusOf(fullStatus, ['shop'])).code).toBe(0);
     expect((await statusOf(fullStatus, ['web'])).code).toBe(0);
     expect((await statusOf({ ...onlyShop, projects: { shop: { ...shop, state: 'invalid' } } })).code).toBe(1);
+    const error = 'no route to host';
+    const { source } = onlyShop;
+    expect((await statusOf({ ...onlyShop, source: { ...source, error } })).code).toBe(0);
+    expect((await statusOf({ ...onlyShop, source: { ...source, commit: null, error } })).code).toBe(1);
+    expect((await statusOf({ ...onlyShop, source: { ...source, commit: null } })).code).toBe(0);
   });
 
   it.each([120, 80, 60, 45, 30])('has no line that wraps in %i columns', async (columns) => {
@@ -101,7 +106,7 @@ PROBLEMS
     expect(out).toBe(
       `the config repository cannot be read since ${zoned(bareStatus.controller.startedAt)} (1h): refused\n\nno projects\n\n0 projects (main, not read yet)\n`,
     );
-    expect(code).toBe(0);
+    expect(code).toBe(1);
   });
 
   it('says which service does not answer', async () => {

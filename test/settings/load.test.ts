@@ -268,8 +268,8 @@ describe('loadSettings', () => {
       problems: [
         {
           file: join(folder, 'none.yaml'),
-          line: 1,
-          column: 1,
+          line: 0,
+          column: 0,
           message: expect.stringContaining('--config') as string,
         },
       ],

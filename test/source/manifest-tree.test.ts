@@ -142,8 +142,8 @@ describe('readManifestTree', () => {
     expect(problems).toMatchObject([
       {
         file: 'projects/long.yaml',
-        line: 1,
-        column: 1,
+        line: 0,
+        column: 0,
         path: '',
         message: expect.stringContaining('65537 bytes'),
       },
@@ -169,7 +169,7 @@ describe('readManifestTree', () => {
       ] as const;
       for (const [folder, problems] of found) {
         expect(problems).toHaveLength(1);
-        expect(problems[0]).toMatchObject({ file: folder, line: 1, column: 1, path: '' });
+        expect(problems[0]).toMatchObject({ file: folder, line: 0, column: 0, path: '' });
         expect(problems[0]?.message).toContain(`the folder ${folder} holds ${shown}: git takes no such name`);
       }
     },
