@@ -7,6 +7,14 @@
 set -eu
 
 state=${1:-/var/lib/pointsman}
+state=${state%/}
+case $state in
+  /*) ;;
+  *)
+    echo "managed-nginx.sh: $state is no absolute path: name the settings' stateDir" >&2
+    exit 2
+    ;;
+esac
 root=$state/nginx
 main=$root/nginx.conf
 PATH=$PATH:/usr/sbin:/sbin
@@ -29,7 +37,8 @@ is_served() {
     "nginx: master process "*"$main"*) ;;
     *) return 1 ;;
   esac
-  children=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || return 1
+  # Where the kernel does not tell of children, while the master lives.
+  children=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || return 0
   for worker in $children; do
     case $(command_of "$worker") in
       *"is shutting down"*) ;;

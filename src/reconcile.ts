@@ -63,7 +63,7 @@ export async function reconcile(
       stopping,
       attempt,
       report: (progress) => listener.progress(project, progress),
-      showRoute: (seen) => showRoute({ ...view, input: { ...view.input, observed: seen } }, deps, listener),
+      showRoute: (seen) => showRoute(view, seen, deps, listener),
     };
     const outcome = await applySteps(view.plan.steps, context);
     if (outcome.kind === 'changed') continue;
@@ -75,11 +75,16 @@ export async function reconcile(
 }
 
 /** Traffic moves in the middle of a deployment, and status says where it goes (SPEC section 7). */
-async function showRoute(view: PassView, deps: ReconcileDeps, listener: PassListener): Promise<void> {
+export async function showRoute(
+  view: PassView,
+  seen: Observed,
+  deps: Pick<ReconcileDeps, 'router' | 'journal' | 'log'>,
+  listener: Pick<PassListener, 'view'>,
+): Promise<void> {
   const { project } = view.input;
   try {
     const route = await deps.router.observe(project);
-    const observed = withRoute(view.input.observed, route, parseSpec);
+    const observed = withRoute(seen, route, parseSpec);
     const memory = deps.journal.memory.project(project);
     listener.view(project, { ...view, input: { ...view.input, observed, memory } });
   } catch (error) {

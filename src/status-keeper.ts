@@ -3,6 +3,7 @@ import type { Progress } from './apply/context.js';
 import type { Drains } from './apply/drain.js';
 import type { DesiredProjects } from './desired-projects.js';
 import { messageOf, redact, withMend } from './errors.js';
+import { noPlace } from './manifest/problems.js';
 import type { Logger } from './log.js';
 import type { PassListener, PassView } from './reconcile.js';
 import type { PlanInput } from './plan/plan.js';
@@ -320,7 +321,7 @@ export class StatusKeeper implements PassListener {
         message,
         ...(project === undefined ? {} : { project }),
       })),
-      ...general.map((message) => ({ file: '', line: 0, column: 0, path: '', message })),
+      ...general.map((message) => ({ file: '', ...noPlace, path: '', message })),
     ];
   }
 }

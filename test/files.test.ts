@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { makeFolder, readAtOnce, readBounded, replaceFile } from '../src/files.js';
+import { bytesAtOnce, makeFolder, readBounded, replaceFile, textAtOnce } from '../src/files.js';
 import { temporaryFolder } from './record/fixtures.js';
 
 it.each([0o000, 0o077])('gives a new file its mode whatever the umask is: %i', async (umask) => {
@@ -35,10 +35,14 @@ it('reads no more than it is told, and waits for no pipe', async () => {
 it('reads a file at once, and tells one that is not there from one that cannot be read', async () => {
   const folder = await temporaryFolder();
   await writeFile(join(folder, 'a'), 'äb');
-  expect(readAtOnce(join(folder, 'a'))).toBe('äb');
-  expect(readAtOnce(join(folder, 'b'))).toBeNull();
-  expect(readAtOnce(join(folder, 'a', 'b'))).toBeNull();
-  expect(() => readAtOnce(folder)).toThrow('EISDIR');
+  expect(textAtOnce(join(folder, 'a'))).toBe('äb');
+  expect(textAtOnce(join(folder, 'b'))).toBeNull();
+  expect(textAtOnce(join(folder, 'a', 'b'))).toBeNull();
+  expect(bytesAtOnce(join(folder, 'a'), 3)).toEqual(Buffer.from('äb'));
+  expect(() => bytesAtOnce(join(folder, 'a'), 2)).toThrow('has more than 2 bytes');
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  for (const path of [folder, join(folder, 'pipe'), '/dev/zero'])
+    expect(() => textAtOnce(path)).toThrow(`${path} is not a regular file`);
 });
 
 it('makes a folder and those above it, each with the mode', async () => {

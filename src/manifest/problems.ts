@@ -3,7 +3,7 @@ import type { Problem } from './project.js';
 /** Most problems that one file is reported with. */
 export const mostProblems = 100;
 
-/** Of what is wrong with a path rather than with a line of its text. */
+/** Of what is wrong with a file or folder as a whole. */
 export const noPlace = { line: 0, column: 0 };
 
 /** JSON pointer of these segments; `` for none. */

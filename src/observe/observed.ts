@@ -74,9 +74,7 @@ export function withRoute(
   route: RouteFacts,
   parseSpec: (text: string) => Project | null,
 ): Observed {
-  const { blue, green } = observed.containers;
-  const containers = [blue, green, observed.release].filter((container) => container !== null);
-  return assembleObserved({ ...observed, containers, route }, parseSpec);
+  return { ...observed, route, live: liveOf(route, observed.containers, parseSpec) };
 }
 
 function liveOf(

@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { PointsmanError, messageOf } from '../errors.js';
-import { readAtOnce } from '../files.js';
+import { textAtOnce } from '../files.js';
 import type { Logger } from '../log.js';
 import type { Settings } from '../settings/settings.js';
 import type { Layout } from './layout.js';
@@ -195,7 +195,7 @@ export class NginxProcess {
   /** Null where nobody can tell by it. */
   #pidFile(): number | null {
     try {
-      const text = readAtOnce(this.deps.layout.pid) ?? '';
+      const text = textAtOnce(this.deps.layout.pid) ?? '';
       return /^\d+\s*$/.test(text) ? Number(text) : null;
     } catch {
       return null;

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { PointsmanError, messageOf } from '../errors.js';
-import { readAtOnce, removeFile, replaceFile } from '../files.js';
+import { removeFile, replaceFile, textAtOnce } from '../files.js';
 import type { Settings } from '../settings/settings.js';
 import { noteBatch, readBatchNote } from './batch-note.js';
 import type { Layout } from './layout.js';
@@ -13,6 +14,8 @@ import type { Site, SiteChange, SiteOutcome } from './port.js';
 import { parseSite, renderMain, renderShared, renderSite } from './render.js';
 
 const fileMode = 0o640;
+/** Site files looked at before everything else has its turn: each takes 0.04 ms. */
+const filesAtOnce = 250;
 
 interface Facts {
   readonly user: string | null;
@@ -50,28 +53,40 @@ export class SiteFiles {
   }
 
   read(project: string): { readonly site: Site | null; readonly present: boolean; readonly intact: boolean } {
-    const text = readAtOnce(siteFile(this.deps.layout, project));
+    const text = textAtOnce(siteFile(this.deps.layout, project));
     if (text === null) return { site: null, present: false, intact: true };
-    const site = parseSite(text);
-    if (site === null || site.project !== project) return { site: null, present: true, intact: false };
-    return { site, present: true, intact: text === this.#render(site) };
+    const site = siteOf(project, text);
+    return { site, present: true, intact: site !== null && text === this.#render(site) };
   }
 
   async sites(): Promise<readonly Site[]> {
-    const all = (await this.projects()).map((project) => this.read(project));
-    return all.flatMap(({ site }) => (site === null ? [] : [site]));
+    const sites: Site[] = [];
+    for await (const project of this.#inTurns()) {
+      const text = textAtOnce(siteFile(this.deps.layout, project));
+      const site = text === null ? null : siteOf(project, text);
+      if (site !== null) sites.push(site);
+    }
+    return sites;
+  }
+
+  /** Projects that have a site file; between some of them everything else goes on. */
+  async *#inTurns(): AsyncGenerator<string> {
+    for (const [index, project] of (await this.projects()).entries()) {
+      if (index % filesAtOnce === filesAtOnce - 1) await turn();
+      yield project;
+    }
   }
 
   /** The generation that the files on disk have; null before the first. */
   generation(): string | null {
-    const text = readAtOnce(this.deps.layout.shared);
+    const text = textAtOnce(this.deps.layout.shared);
     return /^# Written by Pointsman, generation ([0-9a-f]+)\./.exec(text ?? '')?.[1] ?? null;
   }
 
   /** Whether main and shared file are as we would write them. `generation` of both. */
   async isIntact(generation: string): Promise<boolean> {
     for (const [path, text] of await this.#surroundings(generation, await this.sites())) {
-      if (readAtOnce(path) !== text) return false;
+      if (textAtOnce(path) !== text) return false;
     }
     return true;
   }
@@ -79,7 +94,7 @@ export class SiteFiles {
   /** True when `path` is not what we wrote: for the watch, which sees our own writes too. */
   async isForeign(path: string): Promise<boolean> {
     const expected = this.#expected.get(path);
-    return expected === undefined || readAtOnce(path) !== expected;
+    return expected === undefined || textAtOnce(path) !== expected;
   }
 
   /**
@@ -89,7 +104,7 @@ export class SiteFiles {
   async writeSurroundings(): Promise<string> {
     const { layout, settings } = this.deps;
     const generation = newGeneration();
-    const before = readAtOnce(layout.shared);
+    const before = textAtOnce(layout.shared);
     await this.#write(await this.#surroundings(generation, await this.sites()));
     if (settings.mode === 'managed') return generation;
     try {
@@ -107,7 +122,7 @@ export class SiteFiles {
    */
   async setDamagedAside(): Promise<readonly string[]> {
     const damaged = [...(await this.mendDamaged())];
-    for (const project of await this.projects()) {
+    for await (const project of this.#inTurns()) {
       const { site } = this.read(project);
       const path = siteFile(this.deps.layout, project);
       if (site !== null) continue;
@@ -120,7 +135,7 @@ export class SiteFiles {
   /** Writes those anew that still say what they are, so that one project's broken file refuses no other's. */
   async mendDamaged(): Promise<readonly string[]> {
     const mended: string[] = [];
-    for (const project of await this.projects()) {
+    for await (const project of this.#inTurns()) {
       const { site, intact } = this.read(project);
       if (intact || site === null) continue;
       await replaceFile(siteFile(this.deps.layout, project), this.#render(site), fileMode);
@@ -179,7 +194,7 @@ export class SiteFiles {
       layout.shared,
       ...(settings.mode === 'managed' ? [layout.main] : []),
     ];
-    const before = new Map(paths.map((path) => [path, readAtOnce(path)]));
+    const before = new Map(paths.map((path) => [path, textAtOnce(path)]));
     const undo = async (): Promise<void> => {
       await removeFile(layout.batch);
       for (const [path, text] of before)
@@ -249,7 +264,7 @@ export class SiteFiles {
   async #write(files: ReadonlyMap<string, string>): Promise<void> {
     this.#expected = new Map([...this.#expected, ...files]);
     for (const [path, text] of files) {
-      if (readAtOnce(path) === text) continue;
+      if (textAtOnce(path) === text) continue;
       await replaceFile(path, text, fileMode).catch((error: unknown) => {
         throw new PointsmanError(
           'NginxUnavailable',
@@ -276,6 +291,12 @@ export class SiteFiles {
   #render(site: Site): string {
     return renderSite(site, this.deps.layout, this.deps.settings.listen);
   }
+}
+
+/** Null for what is no site of this project. */
+function siteOf(project: string, text: string): Site | null {
+  const site = parseSite(text);
+  return site?.project === project ? site : null;
 }
 
 /** Tests each change alone when they fail together, so that only the offender is refused. */

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { PointsmanError } from '../errors.js';
-import { readAtOnce, removeFile, replaceFile } from '../files.js';
+import { removeFile, replaceFile, textAtOnce } from '../files.js';
 import type { Slot } from '../manifest/project.js';
 import { otherSlot, slots } from '../manifest/project.js';
 import type { Layout } from './layout.js';
@@ -114,7 +114,7 @@ export class SwitchFiles {
 
   #readSlot(project: string, slot: Slot): { readonly record: SwitchRecord | null } | null {
     try {
-      const text = readAtOnce(switchFile(this.layout, project, slot));
+      const text = textAtOnce(switchFile(this.layout, project, slot));
       return text === null ? null : { record: parseRecord(text, project, slot) };
     } catch {
       return { record: null };

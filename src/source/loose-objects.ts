@@ -1,13 +1,13 @@
 /**
  * What a small fetch brought stands in files of its own, one for each object, until git packs it: such a
- * one is read without a process, in 0.3 ms for 6 ms. Null or false: git has to be asked.
+ * one can be asked about and read without a process, in 0.3 ms for 6 ms. Null or false: it takes more than that.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { constants, inflateSync } from 'node:zlib';
-import { makeFolder, readBounded } from '../files.js';
+import { bytesAtOnce, makeFolder, readBounded } from '../files.js';
 
 /** Of an object's file; deflated, the header is far shorter. */
 const headBytes = 512;
@@ -33,9 +33,9 @@ export function looseObject(
   oid: string,
 ): { readonly type: string; readonly bytes: Buffer } | null {
   try {
-    const file = fileOf(gitdir, oid);
-    if (statSync(file).size > longestObject) return null;
-    const whole = inflateSync(readFileSync(file), { maxOutputLength: longestObject });
+    const deflated = bytesAtOnce(fileOf(gitdir, oid), longestObject);
+    if (deflated === null) return null;
+    const whole = inflateSync(deflated, { maxOutputLength: longestObject });
     const end = whole.indexOf(0);
     const [, type, size] = /^(\w+) (\d+)$/.exec(whole.toString('latin1', 0, Math.max(end, 0))) ?? [];
     const bytes = whole.subarray(end + 1);

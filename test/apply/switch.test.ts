@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest';
 import type { DeployState } from '../../src/apply/deploy.js';
 import type { Deployment } from '../../src/apply/deployment.js';
-import { routeFirst } from '../../src/apply/switch.js';
+import type { PassContext } from '../../src/apply/context.js';
+import { routeFirst, switchBack } from '../../src/apply/switch.js';
+import type { SwitchRecord } from '../../src/router/port.js';
 import type { ContainerFacts } from '../../src/runtime/port.js';
-import { container, project } from '../plan/world.js';
+import { container, observe, project, served } from '../plan/world.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 /** What a first deployment that is gone on with does when `there` is in its slot and every probe fails. */
@@ -58,4 +60,40 @@ it('takes a first switch back when its container could not be made again as a wh
     `restart policy no of ${blue.id}`,
     'ContainerExited',
   ]);
+});
+
+it('tells status where traffic goes as soon as it has moved', async () => {
+  const done: string[] = [];
+  const clock = new ManualClock();
+  const green = container('green', 'r1');
+  const world = served('blue', 'r2', green);
+  const { containers, route, network } = { ...world, ...observe(world) };
+  const context = {
+    project: 'shop',
+    clock,
+    stopping: new AbortController().signal,
+    runtime: {
+      containers: () => Promise.resolve([containers.blue, green]),
+      network: () => Promise.resolve(network),
+      waitForExit: () => new Promise<number>(() => undefined),
+      setRestartPolicy: () => Promise.resolve(),
+    },
+    router: {
+      observe: () => Promise.resolve(route),
+      liveSlot: () => Promise.resolve('blue'),
+      switchTo: ({ slot }: SwitchRecord) => Promise.resolve(void done.push(`switch to ${slot}`)),
+    },
+    routes: { request: () => Promise.resolve({ kind: 'applied' }) },
+    drains: { cancel: () => Promise.resolve(), start: () => undefined },
+    journal: { append: () => Promise.resolve() },
+    log: { info: () => undefined },
+    prober: { probe: () => Promise.resolve({ ok: true }) },
+    report: () => undefined,
+    showRoute: (seen: { containers: { green: ContainerFacts | null } }) =>
+      Promise.resolve(void done.push(`show the route to ${seen.containers.green?.labels.revision}`)),
+  } as unknown as PassContext;
+  const back = switchBack(context, 'green', 'r2');
+  await clock.advance(10_000);
+  await back;
+  expect(done).toEqual(['switch to green', 'show the route to r1']);
 });

@@ -56,10 +56,16 @@ it('reads an object whole, of whatever type', async () => {
 });
 
 it('reads no object that is packed, too long, cut, or another one than its name says', async () => {
-  const commit = await commitFiles(gitdir, { file: 'text', long: 'a'.repeat(3_000_000), other: 'another' });
+  const commit = await commitFiles(gitdir, {
+    file: 'text',
+    long: 'a'.repeat(3_000_000),
+    dense: randomBytes(1_200_000).toString('base64'),
+    other: 'another',
+  });
   const oid = await git(gitdir, 'rev-parse', 'main:file');
   const other = await git(gitdir, 'rev-parse', 'main:other');
-  expect(looseObject(gitdir, await git(gitdir, 'rev-parse', 'main:long'))).toBeNull();
+  for (const name of ['long', 'dense'])
+    expect(looseObject(gitdir, await git(gitdir, 'rev-parse', `main:${name}`))).toBeNull();
   const fileOf = (hash: string): string => join(gitdir, 'objects', hash.slice(0, 2), hash.slice(2));
   await rm(fileOf(oid));
   await copyFile(fileOf(other), fileOf(oid));
