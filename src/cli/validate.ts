@@ -78,8 +78,7 @@ async function* parsedBelow(cwd: string, path: string, isNamed: boolean): AsyncG
 
 async function parsedFile(path: string, place: string, stats: Stats, isNamed: boolean): Promise<ParsedFile> {
   if (stats.isSymbolicLink()) {
-    const message = 'this is a symbolic link, which is not followed: put the file itself here';
-    return unreadableFile(path, message);
+    return unreadableFile(path, 'this is a symbolic link, which is not followed: put the file itself here');
   }
   if (!stats.isFile()) return unreadableFile(path, 'this is not a regular file: remove it');
   try {

@@ -1,5 +1,6 @@
 import { type CST, Lexer, Parser } from 'yaml';
 import { positionsIn } from './positions.js';
+import { noPlace } from './problems.js';
 
 /** Largest file that is read, in bytes. */
 export const largestFileBytes = 64 * 1024;
@@ -21,7 +22,7 @@ export function guard(bytes: Uint8Array): Guarded {
   if (bytes.byteLength > largestFileBytes) {
     // Whoever reads stops one byte behind the limit, so that the size is not known.
     const message = `the file has more than ${largestFileBytes} bytes, ${largestFileBytes} are allowed: split it into several files`;
-    return { ok: false, line: 0, column: 0, message };
+    return { ok: false, ...noPlace, message };
   }
   const decoded = decode(bytes);
   if (typeof decoded !== 'string') return decoded;

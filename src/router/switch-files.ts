@@ -1,6 +1,6 @@
-import { chmod, mkdir, readdir } from 'node:fs/promises';
+import { chmod, readdir } from 'node:fs/promises';
 import { PointsmanError } from '../errors.js';
-import { removeFile, replaceFile, textAtOnce } from '../files.js';
+import { makeFolder, missingFolders, removeFile, replaceFile, textAtOnce } from '../files.js';
 import type { Slot } from '../manifest/project.js';
 import { otherSlot, slots } from '../manifest/project.js';
 import type { Layout } from './layout.js';
@@ -44,8 +44,10 @@ export class SwitchFiles {
 
   async write(record: SwitchRecord): Promise<void> {
     // The folder may be gone, and the umask may be strict: nginx's workers have to see through it.
-    if ((await mkdir(this.layout.switches, { recursive: true, mode: searchable })) !== undefined)
+    if (missingFolders(this.layout.switches).length > 0) {
+      await makeFolder(this.layout.switches, searchable);
       await chmod(this.layout.switches, searchable);
+    }
     await replaceFile(
       switchFile(this.layout, record.project, record.slot),
       `${JSON.stringify(record)}\n`,

@@ -1,4 +1,4 @@
-import { dotted, pointer } from '../manifest/problems.js';
+import { dotted, pointer, shown } from '../manifest/problems.js';
 import type { Problem } from '../manifest/project.js';
 import { parseRepository } from '../manifest/repository.js';
 import type { SourceDocument } from '../manifest/source-document.js';
@@ -10,7 +10,7 @@ const longestStateDir = 90;
 
 type WrittenCredential = Pick<WrittenSettings['configRepo'], 'tokenFile' | 'sshKeyFile' | 'knownHostsFile'>;
 
-/** What the schema cannot say: settings that contradict each other. */
+/** What the schema cannot say: settings that contradict each other, or cannot be used. */
 export function findContradictions(
   document: SourceDocument,
   written: WrittenSettings,
@@ -48,6 +48,15 @@ export function findContradictions(
       at(
         ['stateDir'],
         `is ${JSON.stringify(settings.stateDir)}, which nginx would misread: use a path of plain characters`,
+      ),
+    );
+  }
+  const socket = written.docker?.socket;
+  if (socket !== undefined && /^\w[\w+.-]*:\/\//.test(socket)) {
+    problems.push(
+      at(
+        ['docker', 'socket'],
+        `is ${JSON.stringify(shown(socket))}: only a unix socket is used; write its path, such as /var/run/docker.sock`,
       ),
     );
   }

@@ -53,16 +53,7 @@ export function parseSettings(file: string, bytes: Uint8Array, env: Environment)
   const written = document.value as WrittenSettings;
   const absolute = resolve(file);
   const settings = normaliseSettings(written, { file: absolute, dockerHostSocket: dockerHostSocket(env) });
-  const socket = written.docker?.socket;
-  const contradictions = [...findContradictions(document, written, settings)];
-  if (socket !== undefined && /^\w[\w+.-]*:\/\//.test(socket)) {
-    contradictions.push({
-      file,
-      ...document.place(['docker', 'socket'], 'value'),
-      path: '/docker/socket',
-      message: `docker.socket is ${JSON.stringify(shown(socket))}: only a unix socket is used; write its path, such as /var/run/docker.sock`,
-    });
-  }
+  const contradictions = findContradictions(document, written, settings);
   return contradictions.length > 0
     ? { problems: boundProblems(contradictions) }
     : { settings, file: absolute };

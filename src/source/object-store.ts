@@ -34,7 +34,7 @@ const batchBytes = 16 * 1024 * 1024;
 /** Reads a mirror in process. Packs that were opened stay in memory as long as the store is held. */
 export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
   const cache = {};
-  const read = async (oid: string, type: string): Promise<Uint8Array> => {
+  const read = async (oid: string, type: string): Promise<Buffer> => {
     signal.throwIfAborted();
     const loose = looseObject(mirror.path, oid);
     if (loose?.type === type) return loose.bytes;
@@ -46,17 +46,17 @@ export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
     }
     if (found.type !== type || !(found.object instanceof Uint8Array))
       throw mirror.damage(`object ${oid} is no ${type}`);
-    return found.object;
+    return Buffer.from(found.object);
   };
   return {
     async rootTree(commit) {
-      const text = Buffer.from(await read(commit, 'commit')).toString('latin1', 0, 45);
+      const text = (await read(commit, 'commit')).toString('latin1', 0, 45);
       const oid = /^tree ([0-9a-f]{40})$/.exec(text)?.[1];
       if (oid === undefined) throw mirror.damage(`commit ${commit} names no tree`);
       return oid;
     },
     async tree(oid) {
-      const entries = parseTree(Buffer.from(await read(oid, 'tree')));
+      const entries = parseTree(await read(oid, 'tree'));
       if (entries === null) throw mirror.damage(`tree ${oid} cannot be understood`);
       return entries;
     },
