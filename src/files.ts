@@ -109,11 +109,12 @@ export class NoFolder extends Error {
 export function missingFolders(path: string): readonly string[] {
   const missing: string[] = [];
   for (let folder = resolve(path); ; folder = dirname(folder)) {
-    const found = orMissing(() => statSync(folder));
+    // Looked at once, so that a folder somebody makes meanwhile is there or is not, and no link.
+    const entry = orMissing(() => lstatSync(folder));
+    const found = entry?.isSymbolicLink() === true ? orMissing(() => statSync(folder)) : entry;
     if (found?.isDirectory() === true) return missing;
     if (found !== undefined) throw new NoFolder(`${folder} is not a folder`, 'ENOTDIR');
-    if (orMissing(() => lstatSync(folder)) !== undefined)
-      throw new NoFolder(`${folder} is a link to what is not there`, 'EEXIST');
+    if (entry !== undefined) throw new NoFolder(`${folder} is a link to what is not there`, 'EEXIST');
     missing.unshift(folder);
   }
 }

@@ -48,9 +48,17 @@ it('reads a file at once, and tells one that is not there from one that cannot b
 it('makes a folder and those above it, each with the mode', async () => {
   const folder = await temporaryFolder();
   const path = join(folder, 'a', 'b');
-  await Promise.all([makeFolder(path, 0o711), makeFolder(path, 0o711)]);
+  await makeFolder(path, 0o711);
   for (const each of [join(folder, 'a'), path]) expect((await stat(each)).mode & 0o777).toBe(0o711);
   await makeFolder(path);
+});
+
+it('makes a folder that others make at the same time', async () => {
+  const folder = await temporaryFolder();
+  for (let round = 0; round < 200; round += 1) {
+    const path = join(folder, String(round), 'a', 'b');
+    await Promise.all(Array.from({ length: 16 }, () => makeFolder(path)));
+  }
 });
 
 it('says why there can be no folder', async () => {
