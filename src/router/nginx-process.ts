@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { PointsmanError, messageOf } from '../errors.js';
-import { textAtOnce } from '../files.js';
+import { replaceFile, textAtOnce } from '../files.js';
 import type { Logger } from '../log.js';
 import type { Settings } from '../settings/settings.js';
 import type { Layout } from './layout.js';
@@ -78,6 +78,17 @@ export class NginxProcess {
     // Another managed nginx may hold our verify address: its master is none of our business.
     if (this.deps.settings.mode === 'managed') return this.#isOurMaster(parent) ? parent : null;
     return commandLine(parent)?.includes('nginx: master process') === true ? parent : null;
+  }
+
+  /**
+   * Whether the managed nginx runs. A master that ends takes the pid file with it, though another one may
+   * have the ports by then: that one's is written anew.
+   */
+  async isRunning(): Promise<boolean> {
+    const master = await this.master();
+    if (master !== null && this.#pidFile() !== master)
+      await replaceFile(this.deps.layout.pid, `${master}\n`, 0o644, false);
+    return master !== null;
   }
 
   /** Processes that serve, those included that finish their last requests after a reload. */

@@ -161,7 +161,7 @@ export class NginxRouter implements Router {
       verify: settings.nginx.verify,
       clock,
       isForeign: (path) => this.#sites.isForeign(path),
-      hasMaster: async () => settings.nginx.mode === 'system' || (await this.#nginx.master()) !== null,
+      hasMaster: async () => settings.nginx.mode === 'system' || this.#nginx.isRunning(),
       onChange,
     });
     this.#watch = watch;
@@ -192,6 +192,8 @@ export class NginxRouter implements Router {
     const { settings } = this.#deps;
     const repaired: string[] = [];
     await this.#checkWorkersSee();
+    for (const name of await setStraysAside(this.#layout.sites))
+      repaired.push(`${name} among the site files is none of ours and was set aside`);
     const onDisk = this.#sites.generation();
     let generation = onDisk;
     if (onDisk === null || !(await this.#sites.isIntact(onDisk))) {
@@ -204,8 +206,6 @@ export class NginxRouter implements Router {
       (await this.#nginx.master()) !== null
     )
       return repaired;
-    for (const name of await setStraysAside(this.#layout.sites))
-      repaired.push(`${name} among the site files is none of ours and was set aside`);
     if ((await this.#sites.test([])) !== null) {
       for (const project of await this.#sites.setDamagedAside())
         repaired.push(`the site file of ${project} was damaged`);

@@ -3,7 +3,7 @@ import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { PointsmanError, messageOf } from '../errors.js';
-import { removeFile, replaceFile, textAtOnce } from '../files.js';
+import { NoFileOfOurs, removeFile, replaceFile, textAtOnce } from '../files.js';
 import type { Settings } from '../settings/settings.js';
 import { noteBatch, readBatchNote } from './batch-note.js';
 import type { Layout } from './layout.js';
@@ -53,7 +53,7 @@ export class SiteFiles {
   }
 
   read(project: string): { readonly site: Site | null; readonly present: boolean; readonly intact: boolean } {
-    const text = textAtOnce(siteFile(this.deps.layout, project));
+    const text = this.#text(project);
     if (text === null) return { site: null, present: false, intact: true };
     const site = siteOf(project, text);
     return { site, present: true, intact: site !== null && text === this.#render(site) };
@@ -62,11 +62,21 @@ export class SiteFiles {
   async sites(): Promise<readonly Site[]> {
     const sites: Site[] = [];
     for await (const project of this.#inTurns()) {
-      const text = textAtOnce(siteFile(this.deps.layout, project));
+      const text = this.#text(project);
       const site = text === null ? null : siteOf(project, text);
       if (site !== null) sites.push(site);
     }
     return sites;
+  }
+
+  /** Null when there is no site file; empty for a folder or pipe in its place. */
+  #text(project: string): string | null {
+    try {
+      return textAtOnce(siteFile(this.deps.layout, project));
+    } catch (error) {
+      if (error instanceof NoFileOfOurs) return '';
+      throw error;
+    }
   }
 
   /** Projects that have a site file; between some of them everything else goes on. */
@@ -123,9 +133,9 @@ export class SiteFiles {
   async setDamagedAside(): Promise<readonly string[]> {
     const damaged = [...(await this.mendDamaged())];
     for await (const project of this.#inTurns()) {
-      const { site } = this.read(project);
+      const { site, present } = this.read(project);
       const path = siteFile(this.deps.layout, project);
-      if (site !== null) continue;
+      if (site !== null || !present) continue;
       await rename(path, `${path}.damaged`);
       damaged.push(project);
     }

@@ -161,7 +161,12 @@ it("gives the ports of the controller's nginx to the unit of nginx, which waits 
     // When the one before ends, it takes the pid file with it, whosever that is by now.
     socket.destroy();
     await until(() => commandLine(before) === null);
+    await expect(readFile(nginxPidFile(), 'utf8')).rejects.toThrow('ENOENT');
     const again = scenario.start();
+    await until(async () => {
+      const text = await readFile(nginxPidFile(), 'utf8').catch(() => '');
+      return text === `${unit.process.pid}\n`;
+    });
     const sourceCommit = await application.commitVersion('v2');
     await again.waitLive(shop, { sourceCommit });
     const domains = [`${shop}.localhost`, `other-${shop}.localhost`];

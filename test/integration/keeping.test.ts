@@ -169,7 +169,7 @@ it('starts nginx again and tells of it', async () => {
   const pid = Number(await readFile(join(scenario.stateDir, 'nginx/nginx.pid'), 'utf8'));
   const workers = await scenario.nginxWorkers();
   process.kill(pid, 'SIGKILL');
-  for (const worker of workers) process.kill(Number(worker), 'SIGKILL');
+  for (const worker of workers) process.kill(worker, 'SIGKILL');
   await controller.waitFor(
     'nginx serves',
     async () =>

@@ -1,12 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile, readdir, rm, stat, chmod, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { commandLine } from '../../src/router/process-table.js';
+import { childrenOf, commandLine } from '../../src/router/process-table.js';
 import { startClient } from '../support/client.js';
+import { workersOf } from '../support/processes.js';
 import { createNginxWorld, siteOf, switchRecord, type NginxWorld } from '../support/nginx.js';
 import { rejection, until } from '../support/waiting.js';
 
@@ -62,8 +64,7 @@ async function masterPid(): Promise<number> {
 
 async function nginxProcesses(): Promise<readonly number[]> {
   const master = await masterPid();
-  const children = (await readFile(`/proc/${master}/task/${master}/children`, 'utf8').catch(() => '')).trim();
-  return [master, ...children.split(' ').filter(Boolean).map(Number)];
+  return [master, ...(await workersOf(master))];
 }
 
 async function generation(): Promise<string> {
@@ -250,12 +251,12 @@ describe('a managed nginx', () => {
   it('lets old workers go after each reload, the held connection of the watch notwithstanding', async () => {
     const { site } = await withShop();
     const stop = await world.router.watch(() => undefined);
-    const count = (await nginxProcesses()).length;
+    const { length } = await workersOf(await masterPid());
     for (const maxBodyBytes of [1_000, 2_000, 3_000]) {
       const changed = { ...site, route: { ...site.route, maxBodyBytes } };
       await world.router.applySites([{ project: 'shop', site: changed }], soon());
     }
-    await until(async () => (await nginxProcesses()).length === count);
+    await until(async () => (await childrenOf(await masterPid())).length === length);
     await stop();
   });
 
@@ -325,6 +326,26 @@ describe('a managed nginx', () => {
     ]);
     expect(await versionOf('shop.test')).toBe('blue');
     expect(await world.router.observe('shop')).toMatchObject({ intact: true });
+  });
+
+  it.each(['folder', 'pipe'])('sets aside a %s in the place of one, and writes it anew', async (kind) => {
+    const { site } = await withShop();
+    const path = world.file('sites', 'shop.conf');
+    const spoil = async (): Promise<void> => {
+      await rm(path);
+      if (kind === 'folder') await mkdir(path);
+      else execFileSync('mkfifo', [path]);
+    };
+    await spoil();
+    expect(await world.router.observe('shop')).toMatchObject({ present: true, intact: false, site: null });
+    expect(await world.router.applySites([{ project: 'shop', site }], soon())).toEqual([{ kind: 'applied' }]);
+    expect(await world.router.observe('shop')).toMatchObject({ intact: true, site });
+    expect(await readdir(world.file('sites'))).toEqual(['shop.conf', 'shop.conf.set-aside']);
+    await rm(world.file('sites', 'shop.conf.set-aside'), { recursive: true });
+    await spoil();
+    const { health, repaired } = await world.router.repair(soon());
+    expect(health).toEqual({ ok: true, message: null });
+    expect(repaired).toContain('shop.conf among the site files is none of ours and was set aside');
   });
 
   it('sets aside what somebody put among them, before a reload and before a start', async () => {

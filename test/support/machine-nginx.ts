@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { endProcess } from './processes.js';
+import { endProcess, workersOf } from './processes.js';
 import { until } from './waiting.js';
 
 const execute = promisify(execFile);
@@ -20,7 +20,7 @@ export interface MachineNginx {
   /** The stock `/etc/nginx/conf.d` and the like, as seen from inside. */
   readonly confDir: string;
   /** Pids: a reload changes every one of them. */
-  workers(): Promise<readonly string[]>;
+  workers(): Promise<readonly number[]>;
   cleanup(): Promise<void>;
 }
 
@@ -54,10 +54,7 @@ export async function startMachineNginx(parent: string, port: number): Promise<M
     enter,
     folder,
     confDir: '/etc/nginx/conf.d',
-    async workers() {
-      const children = await readFile(`/proc/${master}/task/${master}/children`, 'utf8');
-      return children.trim().split(' ').sort();
-    },
+    workers: () => workersOf(master),
     async cleanup() {
       await endProcess(master);
       keeper.kill('SIGKILL');

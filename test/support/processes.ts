@@ -1,5 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { childrenOf, commandLine } from '../../src/router/process-table.js';
 
 export interface RunningProcess {
   readonly pid: number;
@@ -20,6 +21,12 @@ export async function processesOf(folder: string): Promise<readonly RunningProce
       found.push({ pid: Number(entry), command });
   }
   return found;
+}
+
+/** The workers of an nginx, in order of their pids; those that only finish what they had before a reload left out. */
+export async function workersOf(master: number): Promise<readonly number[]> {
+  const children = await childrenOf(master);
+  return children.filter((pid) => commandLine(pid) === 'nginx: worker process').sort((a, b) => a - b);
 }
 
 /** SIGTERM, and SIGKILL after `withinMs`. Resolves when the process has ended; gone already is fine. */

@@ -19,7 +19,7 @@ import { cleanInstance, engine, leaks } from './engine.js';
 import { effectOf, proxyEngine, type EngineProxy } from './engine-proxy.js';
 import { makeRepository } from './git.js';
 import { freePorts } from './ports.js';
-import { endProcess, processesOf } from './processes.js';
+import { endProcess, processesOf, workersOf } from './processes.js';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -245,10 +245,8 @@ export class Scenario {
   }
 
   /** Pids of the nginx workers: a reload changes every one of them. */
-  async nginxWorkers(): Promise<readonly string[]> {
-    const master = (await readFile(join(this.stateDir, 'nginx', 'nginx.pid'), 'utf8')).trim();
-    const children = await readFile(`/proc/${master}/task/${master}/children`, 'utf8');
-    return children.trim().split(' ').sort();
+  async nginxWorkers(): Promise<readonly number[]> {
+    return workersOf(Number(await readFile(join(this.stateDir, 'nginx', 'nginx.pid'), 'utf8')));
   }
 
   /** Ends clients and controllers. */

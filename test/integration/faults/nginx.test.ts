@@ -39,8 +39,8 @@ afterEach(async () => {
 
 /** Master and workers, all at once. Resolves when they are gone. */
 async function killNginx(): Promise<void> {
-  const master = await readFile(join(scenario.stateDir, 'nginx/nginx.pid'), 'utf8');
-  const pids = [master, ...(await scenario.nginxWorkers())].map(Number);
+  const master = Number(await readFile(join(scenario.stateDir, 'nginx/nginx.pid'), 'utf8'));
+  const pids = [master, ...(await scenario.nginxWorkers())];
   for (const pid of pids) process.kill(pid, 'SIGKILL');
   for (const pid of pids) await until(async () => !(await isRunning(pid)));
 }
