@@ -64,8 +64,7 @@ async function showStatus(
   project: string | null,
   options: StatusOptions,
 ): Promise<number> {
-  const reading = await readStatus(stateDir, io.clock);
-  const { fault, isNobody } = await askHealth(io, stateDir);
+  const { seen: reading, fault } = await withLife(io, stateDir, await readStatus(stateDir, io.clock));
   if (reading.kind !== 'status') throw new PointsmanError('NotRunning', fault ?? reading.message);
   if (fault !== null) {
     const { red } = coloursFor(io.stderr, io.env);
@@ -76,12 +75,13 @@ async function showStatus(
     );
   }
   const status = only(reading.status, project);
-  const isDead = isNobody && status.controller.state === 'running';
   if (options.json === true) await printJson(io, status);
-  else await print(io, render(io, { ...reading, isDead }, project));
+  else await print(io, render(io, reading, project));
   const isBad = Object.values(status.projects).some(({ state }) => state === 'failed' || state === 'invalid');
   const isUnread = status.source.commit === null && status.source.error !== null;
-  return reading.isStale || isDead || isBad || isUnread || fault !== null ? exitCodes.no : exitCodes.done;
+  return reading.isStale || reading.isDead || isBad || isUnread || fault !== null
+    ? exitCodes.no
+    : exitCodes.done;
 }
 
 interface Health {
@@ -155,17 +155,33 @@ async function watchStatus(
       only(reading.status, project);
       wasThere = true;
     }
-    if (!signal.aborted) await show(await withLife(io, stateDir, reading));
+    if (!signal.aborted) await show(await whenWatched(io, stateDir, reading));
   }
   if (io.interrupt.aborted) throw io.interrupt.reason;
   return exitCodes.done;
 }
 
 /** A controller that died writes nothing any more: one that has just written need not be asked. */
-async function withLife(io: CliIo, stateDir: string, reading: StatusReading): Promise<Seen> {
+async function whenWatched(io: CliIo, stateDir: string, reading: StatusReading): Promise<Seen> {
   if (reading.kind !== 'status') return reading;
-  const isAsked = reading.status.controller.state === 'running' && reading.ageMs > justWrittenMs;
-  return { ...reading, isDead: isAsked && (await askHealth(io, stateDir)).isNobody };
+  if (!saysRunning(reading) || reading.ageMs <= justWrittenMs) return { ...reading, isDead: false };
+  return (await withLife(io, stateDir, reading)).seen;
+}
+
+/** Asks the controller. One that ends says so in the status before nobody can ask it: then that counts. */
+async function withLife(
+  io: CliIo,
+  stateDir: string,
+  reading: StatusReading,
+): Promise<{ readonly seen: Seen; readonly fault: string | null }> {
+  const { fault, isNobody } = await askHealth(io, stateDir);
+  const last = isNobody ? await readStatus(stateDir, io.clock) : reading;
+  const seen = last.kind === 'status' ? { ...last, isDead: isNobody && saysRunning(last) } : last;
+  return { seen, fault };
+}
+
+function saysRunning(reading: StatusReading): boolean {
+  return reading.kind === 'status' && reading.status.controller.state === 'running';
 }
 
 type Show = (reading: Seen) => Promise<void>;

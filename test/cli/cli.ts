@@ -39,7 +39,7 @@ export interface CliOptions {
   readonly columns?: number;
   readonly rows?: number;
   /** Milliseconds since the epoch; the real time when left out. */
-  readonly now?: number;
+  readonly now?: number | (() => number);
   readonly cwd?: string;
 }
 
@@ -72,7 +72,8 @@ export function startCli(argv: readonly string[], options: CliOptions = {}): Run
       stderr: stderr.stream,
       env: options.env ?? {},
       cwd: options.cwd ?? process.cwd(),
-      clock: now === undefined ? systemClock : { ...systemClock, now: () => now },
+      clock:
+        now === undefined ? systemClock : { ...systemClock, now: typeof now === 'number' ? () => now : now },
       interrupt: interrupt.signal,
       outputClosed: outputClosed.signal,
     },

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -214,14 +215,27 @@ describe('a controller that died', () => {
     expect(await running.exitCode).toBe(130);
   });
 
+  const stopped: Status = { ...onlyShop, controller: { ...onlyShop.controller, state: 'stopped' } };
+
   it('is nothing to say of one that was stopped', async () => {
-    const stopped: Status = { ...onlyShop, controller: { ...onlyShop.controller, state: 'stopped' } };
     const { code, out } = await cli(['status'], {
       stateDir: await folderWith(stopped),
       now: written + 2_000,
     });
     expect(code).toBe(0);
     expect(out).toMatch(/^the controller stopped 2s ago/);
+  });
+
+  it('is nothing to say of one that stopped between the reading and the asking', async () => {
+    const end = await readFile(join(await folderWith(stopped), 'status.json'), 'utf8');
+    const stateDir = await folderWith(onlyShop);
+    // The age of a status is reckoned as soon as it is read.
+    const now = (): number => {
+      writeFileSync(join(stateDir, 'status.json'), end);
+      return written + 5_000;
+    };
+    const { code, out } = await cli(['status'], { stateDir, now });
+    expect([code, out.split('\n')[0]]).toEqual([0, expect.stringMatching(/^the controller stopped 5s ago/)]);
   });
 });
 
