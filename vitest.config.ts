@@ -8,6 +8,7 @@ export default defineConfig({
           name: 'unit',
           // No test waits this long; a busy machine does.
           testTimeout: 60_000,
+          hookTimeout: 60_000,
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**', 'test/simulation/**', 'test/security/**', 'node_modules/**'],
         },
@@ -17,6 +18,7 @@ export default defineConfig({
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -24,6 +26,7 @@ export default defineConfig({
           name: 'security',
           include: ['test/security/**/*.test.ts'],
           testTimeout: 180_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -263,12 +263,11 @@ describe('domains', () => {
     const { controller, names } = await live(['old', 'other']);
     const [old = ''] = names;
     const fresh = scenario.name('fresh');
-    const broken = await scenario.application('fresh', { healthStatus: 500 });
+    const broken = await scenario.application('fresh', { exitAtStart: 3 });
     await scenario.config.commit({
       [`projects/${old}.yaml`]: null,
       [`projects/${fresh}.yaml`]: scenario.manifest(fresh, broken, {
         route: { domains: [`${old}.localhost`] },
-        health: { within: '1s' },
       }),
     });
     await controller.waitFor(

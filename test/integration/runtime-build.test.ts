@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { systemClock, type Clock } from '../../src/clock.js';
 import type { BuildSpec } from '../../src/manifest/project.js';
 import type { BuildProgress } from '../../src/runtime/port.js';
 import { ensureBaseImage } from '../support/base-image.js';
@@ -184,12 +185,28 @@ it('really ends in the engine when aborted', async () => {
 
 it('really ends in the engine after its timeout', async () => {
   const word = marker();
-  const running = build(
-    { Dockerfile: `FROM node:base\nRUN sh -c 'sleep 300; echo ${word}'\n` },
-    { timeoutMs: 2000 },
-  );
-  const failed = rejection(running);
-  await until(async () => (await processes(word)) > 0);
+  let runOut = (): void => undefined;
+  const clock: Clock = {
+    ...systemClock,
+    timer(ms, callback) {
+      if (ms !== 2000) return systemClock.timer(ms, callback);
+      runOut = callback;
+      return () => undefined;
+    },
+  };
+  const timed = testRuntime(instance, pool, undefined, clock);
+  const files = { Dockerfile: `FROM node:base\nRUN sh -c 'sleep 300; echo ${word}'\n` };
+  const request = {
+    project,
+    tag,
+    labels,
+    build: { ...plainBuild, timeoutMs: 2000 },
+    context: contextOf(files),
+  };
+  let isTold = false;
+  const failed = rejection(timed.build(request, ({ line }) => (isTold ||= line.includes(word)), never));
+  await until(async () => isTold && (await processes(word)) > 0);
+  runOut();
   const error = await failed;
   expect(error.code).toBe('BuildTimedOut');
   expect(error.message).toContain('2 s');

@@ -508,9 +508,10 @@ describe('waiting and logs', () => {
     let ticks = 0;
     for await (const { data } of runtime.logs(endless, { follow: true, tail: 1 }, abort.signal)) {
       ticks += String(data).split('tick').length - 1;
-      if (ticks === 3) abort.abort();
+      if (ticks >= 3) abort.abort();
     }
-    expect(ticks).toBe(3);
+    // More where they came together.
+    expect(ticks).toBeGreaterThanOrEqual(3);
   });
 });
 

@@ -111,7 +111,7 @@ describe('the continuous client', () => {
         requests += 1;
         if (requests !== 5) answer(response, 'v1', body);
       },
-      { timeoutMs: 300 },
+      { timeoutMs: 3_000 },
     );
     await answered(started, 20);
     expect(await started.stop()).toMatchObject({ failed: 1, wrong: 0 });

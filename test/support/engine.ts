@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import Docker from 'dockerode';
 import pino from 'pino';
 import tar from 'tar-stream';
-import { systemClock } from '../../src/clock.js';
+import { systemClock, type Clock } from '../../src/clock.js';
 import type { BuildSpec } from '../../src/manifest/project.js';
 import { DockerRuntime } from '../../src/runtime/docker-runtime.js';
 import { containerName, instanceLabel, projectLabel } from '../../src/runtime/labels.js';
@@ -15,9 +15,14 @@ export const engineSocket =
 /** The test's own way to the engine, beside the one under test. */
 export const engine = new Docker({ socketPath: engineSocket });
 
-export function testRuntime(instance: string, addressPool: string, socket = engineSocket): DockerRuntime {
+export function testRuntime(
+  instance: string,
+  addressPool: string,
+  socket = engineSocket,
+  clock: Clock = systemClock,
+): DockerRuntime {
   const settings = { instance, docker: { socket, addressPool } };
-  return new DockerRuntime({ settings, log: pino({ level: 'silent' }), clock: systemClock });
+  return new DockerRuntime({ settings, log: pino({ level: 'silent' }), clock });
 }
 
 /** A build context as the engine takes it: file names and their text. */

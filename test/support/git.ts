@@ -194,6 +194,8 @@ export interface GitHttpServer {
   redirectAfterLogin: string | null;
   /** Answers are cut off after so many bytes: in the midst of a pack. */
   truncateAt: number | null;
+  /** Of the requests it left hanging, the most at the same time. */
+  mostHanging: number;
   close(): Promise<void>;
 }
 
@@ -203,13 +205,19 @@ export async function startGitHttp(
 ): Promise<GitHttpServer> {
   const requests: GitHttpRequest[] = [];
   const children = new Set<ChildProcess>();
+  let hanging = 0;
   const http: Server = createServer((request, response) => {
     requests.push({
       method: request.method ?? '',
       url: request.url ?? '',
       authorization: request.headers.authorization ?? null,
     });
-    if (server.answer === 'hang') return;
+    if (server.answer === 'hang') {
+      hanging += 1;
+      server.mostHanging = Math.max(server.mostHanging, hanging);
+      response.once('close', () => (hanging -= 1));
+      return;
+    }
     if (server.answer !== null) {
       const { status, location } = server.answer;
       response
@@ -238,6 +246,7 @@ export async function startGitHttp(
     token: options.token ?? null,
     redirectAfterLogin: null,
     truncateAt: null,
+    mostHanging: 0,
     async close() {
       for (const child of children) child.kill('SIGKILL');
       http.closeAllConnections();

@@ -15,7 +15,7 @@ export async function rejection(promise: Promise<unknown>): Promise<PointsmanErr
 /** Asks `check` again and again until it gives something; fails after `limitMs`. */
 export async function until<T>(
   check: () => Promise<T | null | undefined | false> | T | null | undefined | false,
-  limitMs = 15_000,
+  limitMs = 50_000,
 ): Promise<T> {
   for (const end = performance.now() + limitMs; ;) {
     const found = await check();

@@ -93,6 +93,12 @@ it('serves on and says why, whatever the server answers, and follows it again wh
   ];
   for (const [round, fault] of faults.entries()) {
     overheard.length = 0;
+    // Not in the midst of a look, of which a part would be answered well: one has just ended.
+    const attempt = (await controller.status())?.source.lastAttemptAt;
+    await controller.waitFor(
+      'it has looked',
+      ({ status }) => status !== null && status.source.lastAttemptAt !== attempt,
+    );
     const before = server.requests.length;
     fault.break();
     const env = { ROUND: `${round + 1}` };

@@ -24,6 +24,8 @@ const warmUp = 10;
  * memory as a whole would not do: V8's heap is 30 to 60 MiB of it with 24 MiB in use.
  */
 const memoryShare = { usedKiB: 1.2, nativeKiB: 1.1 };
+/** Connections to the engine that wait for the next read (engine-client.ts): how many depends on how many were asked at once. */
+const keptConnections = 4;
 const memoryHook = new URL('../../support/measure-memory.mjs', import.meta.url).href;
 
 let scenario: Scenario;
@@ -93,6 +95,22 @@ async function held(controller: Controller, shop: string): Promise<Held> {
     stateEntries: state.filter((path) => !/\/objects\/|\/refs\/|^logs\//.test(path)).length,
     processes: children.trim().split(' ').length,
   };
+}
+
+function mostOf(first: Held): Held {
+  return {
+    ...first,
+    usedKiB: first.usedKiB * memoryShare.usedKiB,
+    nativeKiB: first.nativeKiB * memoryShare.nativeKiB,
+    descriptors: first.descriptors + keptConnections,
+  };
+}
+
+/** What grew, in words. */
+function tooMuch(last: Held, most: Held): readonly string[] {
+  return (Object.keys(most) as (keyof Held)[])
+    .filter((key) => last[key] > most[key])
+    .map((key) => `${key}: ${last[key]}, at most ${most[key]}`);
 }
 
 /** `usedKiB 31000, descriptors 30`: each by its name. */
@@ -169,16 +187,17 @@ it(`holds no more after ${deployments} deployments than after ${warmUp}`, async 
     const due = begun + (leastMs * count) / deployments;
     await delay(Math.max(0, due - performance.now()));
   }
-  const last = await held(controller, shop);
+  if (first === null) throw new Error('nothing was measured');
+  const most = mostOf(first);
+  // A file that is being written, or an answer on its way, is gone at one of the next looks.
+  let last = await held(controller, shop);
+  for (let looks = 1; looks < 10 && tooMuch(last, most).length > 0; looks += 1)
+    last = await held(controller, shop);
   const seconds = Math.round((performance.now() - begun) / 1000);
   const line = `soak: ${deployments} deployments in ${seconds} s; after ${warmUp}: ${wordsOf(first)}; at the end: ${wordsOf(last)}`;
   process.stdout.write(`${line}\n`);
   await note({ kind: 'soak', line });
-  if (first === null) throw new Error('nothing was measured');
-  for (const [key, count] of Object.entries(first) as [keyof Held, number][]) {
-    const most = key === 'usedKiB' || key === 'nativeKiB' ? count * memoryShare[key] : count;
-    expect([key, last[key]]).toEqual([key, Math.min(last[key], most)]);
-  }
+  expect(tooMuch(last, most)).toEqual([]);
   await account(`soak, ${deployments} deployments`, 0, client);
   await invariants.end(controller);
 }, 3_600_000);
