@@ -97,7 +97,7 @@ export async function dropLeftOvers(
   { stateDir, secrets }: Pick<Settings, 'stateDir' | 'secrets'>,
   log: Logger,
 ): Promise<void> {
-  const own = ['.', 'nginx', 'nginx/sites', 'nginx/switch', 'nginx/staged'];
+  const own = ['.', 'repos/.git-client', 'nginx', 'nginx/sites', 'nginx/switch', 'nginx/staged'];
   for (const folder of [...own.map((name) => join(stateDir, name)), secrets.dir]) {
     try {
       await dropTemporaries(folder);

@@ -32,7 +32,7 @@ export async function replaceFile(
   if (isDurable) await syncFolder(dirname(path));
 }
 
-/** Takes away what a `replaceFile` that was killed left in `folder`; no other process may write there meanwhile. */
+/** Takes away what a `replaceFile` that was killed left in `folder`; nobody else may write there meanwhile. */
 export async function dropTemporaries(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (/^\..+\.[0-9a-f]{12}\.tmp$/.test(name)) await removeFile(join(folder, name));

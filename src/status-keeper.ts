@@ -90,7 +90,10 @@ export class StatusKeeper implements PassListener {
   }
 
   view(project: string, view: PassView): void {
-    this.#entry(project).view = view;
+    const entry = this.#entry(project);
+    // What was held or refused is asked for again at each look: until there is an answer, it says what it said.
+    const isAsked = view.plan.steps.some(({ kind }) => kind === 'site' || kind === 'unroute');
+    entry.view = { ...view, waiting: view.waiting ?? (isAsked ? (entry.view?.waiting ?? null) : null) };
     this.touch();
   }
 

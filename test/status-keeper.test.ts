@@ -2,12 +2,15 @@ import { onTestFinished, expect, it } from 'vitest';
 import { systemClock } from '../src/clock.js';
 import type { DesiredProjects } from '../src/desired-projects.js';
 import { silentLogger } from '../src/log.js';
+import { planProject } from '../src/plan/plan-project.js';
 import { noMemory } from '../src/record/port.js';
 import type { JournalMemory } from '../src/record/port.js';
 import { readStatus } from '../src/record/status-file.js';
 import { StatusKeeper } from '../src/status-keeper.js';
 import type { ProgressEvent } from '../src/status-keeper.js';
 import { settingsIn, temporaryFolder } from './cli/cli.js';
+import { input, served } from './plan/world.js';
+import { until } from './support/waiting.js';
 
 async function keeper() {
   const stateDir = await temporaryFolder();
@@ -55,4 +58,26 @@ it('takes credentials out of the step that it shows', async () => {
   const reading = await readStatus(stateDir);
   const message = 'RUN git clone https://git.example.com/a.git';
   expect(reading).toMatchObject({ status: { projects: { shop: { phase: 'building', message } } } });
+});
+
+it('says of a route what it was refused for until it is taken, also while it is asked for again', async () => {
+  const { status, stateDir } = await keeper();
+  const taken = input(served('blue', 'A'));
+  const route = { ...taken.observed.route, site: null, present: false };
+  const asked = { ...taken, observed: { ...taken.observed, route } };
+  const view = { input: asked, plan: planProject(asked), waiting: null };
+  expect(view.plan.steps.map(({ kind }) => kind)).toContain('site');
+  const saysOf = (state: string, reason: string | null) =>
+    until(async () => {
+      const reading = await readStatus(stateDir);
+      const shop = reading.kind === 'status' ? reading.status.projects['shop'] : undefined;
+      return shop?.state === state && shop.reason === reason;
+    }, 5_000);
+  status.view('shop', view);
+  await saysOf('progressing', null);
+  status.view('shop', { ...view, waiting: { code: 'RouteRefused', message: 'nginx -t: no' } });
+  status.view('shop', view);
+  await saysOf('failed', 'RouteRefused');
+  status.view('shop', { input: taken, plan: planProject(taken), waiting: null });
+  await saysOf('live', null);
 });

@@ -4,7 +4,7 @@ import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { PointsmanError } from '../errors.js';
-import { makeFolder, replaceFile } from '../files.js';
+import { makeFolder, replaceFile, textAtOnce } from '../files.js';
 import { joinSignals, onAbort } from '../signals.js';
 import PQueue from 'p-queue';
 
@@ -200,7 +200,9 @@ export class Git {
 
   async #layOut(): Promise<void> {
     await makeFolder(this.folder, 0o700);
-    await replaceFile(join(this.folder, '.gitconfig'), globalConfig, 0o600);
+    const config = join(this.folder, '.gitconfig');
+    // As a rule it is there: a controller that starts beside this takes half-written files away.
+    if (textAtOnce(config) !== globalConfig) await replaceFile(config, globalConfig, 0o600);
     for (const name of await readdir(this.folder)) {
       const path = join(this.folder, name);
       if (!name.startsWith('credential-') && !name.endsWith('.tmp')) continue;
