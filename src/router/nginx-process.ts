@@ -68,16 +68,7 @@ export class NginxProcess {
 
   /** Pid of the master that serves our configuration; null when nothing answers for it. */
   async master(): Promise<number | null> {
-    if (this.deps.settings.mode === 'managed') {
-      const pid = this.#pidFile();
-      if (pid !== null && this.#isOurMaster(pid)) return pid;
-    }
-    const worker = await this.#worker();
-    const parent = worker === null ? null : parentOf(worker);
-    if (parent === null) return null;
-    // Another managed nginx may hold our verify address: its master is none of our business.
-    if (this.deps.settings.mode === 'managed') return this.#isOurMaster(parent) ? parent : null;
-    return commandLine(parent)?.includes('nginx: master process') === true ? parent : null;
+    return this.#namedMaster() ?? this.#answeringMaster();
   }
 
   /**
@@ -85,10 +76,11 @@ export class NginxProcess {
    * have the ports by then: that one's is written anew.
    */
   async isRunning(): Promise<boolean> {
-    const master = await this.master();
-    if (master !== null && this.#pidFile() !== master)
-      await replaceFile(this.deps.layout.pid, `${master}\n`, 0o644, false);
-    return master !== null;
+    if (this.#namedMaster() !== null) return true;
+    const master = await this.#answeringMaster();
+    if (master === null) return false;
+    await replaceFile(this.deps.layout.pid, `${master}\n`, 0o644, false);
+    return true;
   }
 
   /** Processes that serve, those included that finish their last requests after a reload. */
@@ -201,6 +193,23 @@ export class NginxProcess {
       ({ size }) => size,
       () => 0,
     );
+  }
+
+  /** The managed nginx's, by its pid file. */
+  #namedMaster(): number | null {
+    if (this.deps.settings.mode !== 'managed') return null;
+    const pid = this.#pidFile();
+    return pid !== null && this.#isOurMaster(pid) ? pid : null;
+  }
+
+  /** That of the worker which answers at the verify address. */
+  async #answeringMaster(): Promise<number | null> {
+    const worker = await this.#worker();
+    const parent = worker === null ? null : parentOf(worker);
+    if (parent === null) return null;
+    // Another managed nginx may hold our verify address: its master is none of our business.
+    if (this.deps.settings.mode === 'managed') return this.#isOurMaster(parent) ? parent : null;
+    return commandLine(parent)?.includes('nginx: master process') === true ? parent : null;
   }
 
   /** Null where nobody can tell by it. */

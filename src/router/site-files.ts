@@ -69,7 +69,7 @@ export class SiteFiles {
     return sites;
   }
 
-  /** Null when there is no site file; empty for a folder or pipe in its place. */
+  /** Null when there is no site file; empty for what cannot be one, as a folder of that name. */
   #text(project: string): string | null {
     try {
       return textAtOnce(siteFile(this.deps.layout, project));

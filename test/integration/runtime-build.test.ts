@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { systemClock, type Clock } from '../../src/clock.js';
 import type { BuildSpec } from '../../src/manifest/project.js';
-import type { BuildProgress } from '../../src/runtime/port.js';
+import type { BuildProgress, BuildRequest } from '../../src/runtime/port.js';
 import { ensureBaseImage } from '../support/base-image.js';
 import { proxyEngine } from '../support/engine-proxy.js';
 import {
@@ -46,14 +46,17 @@ interface Built {
   readonly lines: readonly string[];
 }
 
+function requestOf(files: Readonly<Record<string, string>>, change: Partial<BuildSpec> = {}): BuildRequest {
+  return { project, tag, labels, build: { ...plainBuild, ...change }, context: contextOf(files) };
+}
+
 async function build(
   files: Readonly<Record<string, string>>,
   change: Partial<BuildSpec> = {},
   signal = never,
 ): Promise<Built> {
   const progress: BuildProgress[] = [];
-  const request = { project, tag, labels, build: { ...plainBuild, ...change }, context: contextOf(files) };
-  const image = await runtime.build(request, (line) => progress.push(line), signal);
+  const image = await runtime.build(requestOf(files, change), (line) => progress.push(line), signal);
   return { image, progress, lines: progress.map(({ line }) => line) };
 }
 
@@ -196,13 +199,7 @@ it('really ends in the engine after its timeout', async () => {
   };
   const timed = testRuntime(instance, pool, undefined, clock);
   const files = { Dockerfile: `FROM node:base\nRUN sh -c 'sleep 300; echo ${word}'\n` };
-  const request = {
-    project,
-    tag,
-    labels,
-    build: { ...plainBuild, timeoutMs: 2000 },
-    context: contextOf(files),
-  };
+  const request = requestOf(files, { timeoutMs: 2000 });
   let isTold = false;
   const failed = rejection(timed.build(request, ({ line }) => (isTold ||= line.includes(word)), never));
   await until(async () => isTold && (await processes(word)) > 0);
