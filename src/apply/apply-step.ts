@@ -159,12 +159,13 @@ async function recreate(context: PassContext, slot: Slot, identity: Identity): P
 
 async function applySite(step: Extract<Step, { kind: 'site' }>, context: PassContext): Promise<StepOutcome> {
   const { project, routes, log } = context;
-  if (step.drift) {
-    await recordDrift(context, { event: 'found', what: `site file: ${step.why}` });
-    log.warn({ project, what: step.why }, 'drift found');
-  }
   const outcome = await routes.request(project, step.site, context.stopping);
   if (outcome.kind === 'applied') {
+    // Not before: what is refused is asked for again at each sync, and told of as what holds the project up.
+    if (step.drift) {
+      await recordDrift(context, { event: 'found', what: `site file: ${step.why}` });
+      log.warn({ project, what: step.why }, 'drift found');
+    }
     log.info({ project, domains: step.site.route.domains, why: step.why }, 'site file written');
     if (step.drift) await recordDrift(context, { event: 'done', what: `site file: ${step.why}` });
     return changed;

@@ -26,6 +26,7 @@ export class RouterWatch {
       readonly layout: Layout;
       readonly verify: string;
       readonly clock: Clock;
+      /** Whether a main, shared or site file is not as we left it. */
       readonly isForeign: (path: string) => Promise<boolean>;
       /** False when nginx's master process, which we started, is gone. */
       readonly hasMaster: () => Promise<boolean>;
@@ -58,9 +59,13 @@ export class RouterWatch {
     if (basename(path).startsWith('.')) return;
     const folder = dirname(path);
     const project = basename(path).split('.')[0] ?? '';
-    if ((folder === layout.sites || folder === layout.switches) && isProjectName(project)) onChange(project);
-    else if (path === layout.main || path === layout.shared) {
-      if (await isForeign(path).catch(() => true)) onChange(null);
+    const isForeignHere = (): Promise<boolean> => isForeign(path).catch(() => true);
+    if (folder === layout.switches && isProjectName(project)) onChange(project);
+    else if (folder === layout.sites && isProjectName(project)) {
+      // Else a route that is refused would be asked for again by the file that was put, and taken back.
+      if (await isForeignHere()) onChange(project);
+    } else if (path === layout.main || path === layout.shared) {
+      if (await isForeignHere()) onChange(null);
     } else if (this.#folders.has(path)) onChange(null);
   }
 

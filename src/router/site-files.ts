@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -25,8 +25,8 @@ interface Facts {
 /** Site files and what stands around them. Whatever is on disk under its final name has passed `nginx -t`. */
 export class SiteFiles {
   #facts: Facts = { user: null, keepaliveMinTimeout: false };
-  /** What main and shared file should hold, by path. */
-  #expected: ReadonlyMap<string, string> = new Map();
+  /** Digests of what we last wrote, by path; null for a file that we took away. */
+  readonly #written = new Map<string, string | null>();
 
   constructor(
     private readonly deps: {
@@ -101,10 +101,10 @@ export class SiteFiles {
     return true;
   }
 
-  /** True when `path` is not what we wrote: for the watch, which sees our own writes too. */
+  /** True when `path` is not as we left it: for the watch, which sees our own writes too. */
   async isForeign(path: string): Promise<boolean> {
-    const expected = this.#expected.get(path);
-    return expected === undefined || textAtOnce(path) !== expected;
+    const written = this.#written.get(path);
+    return written === undefined || digestOf(textAtOnce(path)) !== written;
   }
 
   /**
@@ -120,7 +120,7 @@ export class SiteFiles {
     try {
       await this.#testMachine([]);
     } catch (error) {
-      await (before === null ? removeFile(layout.shared) : replaceFile(layout.shared, before, fileMode));
+      await this.#replace(layout.shared, before);
       throw new PointsmanError('NginxUnavailable', messageOf(error), { cause: error });
     }
     return generation;
@@ -148,7 +148,7 @@ export class SiteFiles {
     for await (const project of this.#inTurns()) {
       const { site, intact } = this.read(project);
       if (intact || site === null) continue;
-      await replaceFile(siteFile(this.deps.layout, project), this.#render(site), fileMode);
+      await this.#replace(siteFile(this.deps.layout, project), this.#render(site));
       mended.push(project);
     }
     return mended;
@@ -207,8 +207,7 @@ export class SiteFiles {
     const before = new Map(paths.map((path) => [path, textAtOnce(path)]));
     const undo = async (): Promise<void> => {
       await removeFile(layout.batch);
-      for (const [path, text] of before)
-        await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
+      for (const [path, text] of before) await this.#replace(path, text);
     };
     try {
       const growing = [...(await this.sites()), ...changes.flatMap(({ site }) => site ?? [])];
@@ -223,10 +222,8 @@ export class SiteFiles {
         );
       // Before the sites: after a crash between them the generations differ, and the next start reloads.
       await this.#write(new Map([[layout.shared, this.#shared(generation)]]));
-      for (const { project, site } of ordered) {
-        const path = siteFile(layout, project);
-        await (site === null ? removeFile(path) : replaceFile(path, this.#render(site), fileMode));
-      }
+      for (const { project, site } of ordered)
+        await this.#replace(siteFile(layout, project), site === null ? null : this.#render(site));
       await this.#write(await this.#surroundings(generation, await this.sites()));
       if (settings.mode === 'system') await this.#testMachine(changes);
       if (ordered.length > 1) await removeFile(layout.batch);
@@ -245,10 +242,7 @@ export class SiteFiles {
     const { layout } = this.deps;
     const batch = await readBatchNote(layout.batch);
     if (batch === null) return;
-    for (const [project, text] of batch) {
-      const path = siteFile(layout, project);
-      await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
-    }
+    for (const [project, text] of batch) await this.#replace(siteFile(layout, project), text);
     await removeFile(layout.batch);
   }
 
@@ -272,17 +266,24 @@ export class SiteFiles {
   }
 
   async #write(files: ReadonlyMap<string, string>): Promise<void> {
-    this.#expected = new Map([...this.#expected, ...files]);
     for (const [path, text] of files) {
-      if (textAtOnce(path) === text) continue;
-      await replaceFile(path, text, fileMode).catch((error: unknown) => {
-        throw new PointsmanError(
-          'NginxUnavailable',
-          `${path} cannot be written: ${messageOf(error)}; make the folder, let the controller write there, or change nginx.confDir`,
-          { cause: error },
-        );
-      });
+      if (textAtOnce(path) === text) this.#written.set(path, digestOf(text));
+      else
+        await this.#replace(path, text).catch((error: unknown) => {
+          throw new PointsmanError(
+            'NginxUnavailable',
+            `${path} cannot be written: ${messageOf(error)}; make the folder, let the controller write there, or change nginx.confDir`,
+            { cause: error },
+          );
+        });
     }
+  }
+
+  /** `text` null: takes it away. */
+  async #replace(path: string, text: string | null): Promise<void> {
+    // Before: the watch may see the file at once.
+    this.#written.set(path, digestOf(text));
+    await (text === null ? removeFile(path) : replaceFile(path, text, fileMode));
   }
 
   #main(shared: string, names: number, pid: string): string {
@@ -348,6 +349,10 @@ function whyRefused(
   if (clash !== undefined)
     return `server name ${clash} stands in another nginx file already: take it out there, or out of route.domains`;
   return ok ? null : `nginx -t: ${lastError(output)}`;
+}
+
+function digestOf(text: string | null): string | null {
+  return text === null ? null : createHash('sha1').update(text).digest('base64');
 }
 
 function nameCount(sites: readonly Site[]): number {

@@ -260,6 +260,25 @@ describe('a managed nginx', () => {
     await stop();
   });
 
+  it('tells of a site file that somebody else changed, and of none that it wrote itself', async () => {
+    const { site } = await withShop();
+    const seen: string[] = [];
+    const stop = await world.router.watch((project) => project !== null && seen.push(project));
+    const changed = { ...site, route: { ...site.route, maxBodyBytes: 1_000 } };
+    await world.router.applySites([{ project: 'shop', site: changed }], soon());
+    // Comes after what the change itself made the watch see.
+    await writeFile(world.file('sites/other.conf'), '# by hand\n');
+    await until(async () => seen.includes('other'));
+    expect(new Set(seen)).toEqual(new Set(['other']));
+    await writeFile(world.file('sites/shop.conf'), '# by hand\n');
+    await until(async () => seen.includes('shop'));
+    await world.router.applySites([{ project: 'shop', site: changed }], soon());
+    seen.length = 0;
+    await rm(world.file('sites/shop.conf'));
+    await until(async () => seen.includes('shop'));
+    await stop();
+  });
+
   it('reads its own folders again after a restart, and neither reloads nor restarts', async () => {
     await withShop();
     const [before, master] = [await generation(), await masterPid()];

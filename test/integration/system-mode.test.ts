@@ -91,6 +91,12 @@ it('names a configuration of somebody else that is broken, goes on serving, and 
   await controller.waitLive(shop, { sourceCommit });
   client.acknowledged('v2');
 
+  // Asked for again at each sync, and told of once.
+  const told = (await controller.journal())
+    .filter((record) => 'project' in record && record.project === late)
+    .map(({ type }) => type);
+  expect(told.filter((type) => ['drift', 'problem'].includes(type))).toEqual(['problem']);
+
   await rm(broken);
   await controller.waitLive(late);
   expect(await scenario.version(late)).toBe('v2');
