@@ -1,4 +1,4 @@
-import type { LoadOptions } from './load-protocol.js';
+import type { Address } from './load-protocol.js';
 
 /**
  * How long requests in flight may take on a version that lost its traffic, for whoever has such a
@@ -9,7 +9,7 @@ export const drainMs = 8_000;
 export const healthIntervalMs = 100;
 
 /** A way to put a new version of the application behind a proxy. */
-export interface Deployer extends LoadOptions {
+export interface Deployer extends Address {
   readonly name: string;
   /** What this machine could not do as it should be, and what that means for the figures. */
   readonly notes: readonly string[];

@@ -42,9 +42,15 @@ export interface FromLoad {
   readonly reasons: Readonly<Record<string, number>>;
 }
 
-export interface LoadOptions {
+/** Where the application is, by whatever stands before it. */
+export interface Address {
   readonly port: number;
   readonly host: string;
+}
+
+export interface LoadOptions extends Address {
+  /** These may answer from the first request on. */
+  readonly versions: readonly string[];
 }
 
 export function noCounts(): LoadCounts {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { noCounts, type FromLoad, type Kind, type LoadOptions, type ToLoad } from './load-protocol.js';
 
-const { port, host } = JSON.parse(process.argv[2] ?? '') as LoadOptions;
+const { port, host, versions } = JSON.parse(process.argv[2] ?? '') as LoadOptions;
 
 const keepAliveClients = 64;
 const freshClients = 16;
@@ -27,6 +27,7 @@ let reasons: Record<string, number> = {};
 /** Which versions may answer, in order, and from when on. */
 let allowed: readonly { readonly from: number; readonly versions: readonly string[] }[] = [];
 let isStopping = false;
+expect(versions);
 
 /** The versions that may answer change now. What no request in flight can have met is forgotten. */
 function expect(versions: readonly string[]): void {

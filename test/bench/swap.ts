@@ -125,7 +125,7 @@ async function measured(
 
 async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<Measured> {
   const { port, host } = deployer;
-  const load = await Load.start({ port, host });
+  const load = await Load.start({ port, host, versions: [plan.first] });
   const stepForward = await stepBack();
   const all: FromLoad[] = [];
   const take = async (): Promise<readonly number[]> => {
@@ -160,7 +160,6 @@ async function underLoad(deployer: Deployer, plan: Plan, scale: Scale): Promise<
   };
   const rounds: Round[] = [];
   try {
-    load.expect(plan.first);
     await delay(scale.warmUpMs);
     for (const version of plan.warmUp) {
       await switchTo(version);
