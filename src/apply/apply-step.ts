@@ -77,7 +77,7 @@ export async function applyStep(step: Step, context: PassContext): Promise<StepO
   }
 }
 
-/** Repairs are history too: found before the effect, done after it. */
+/** Repairs are history too: found before the effect, done after it. Of a site file, which may be refused, see `applySite`. */
 async function drift(context: PassContext, what: string, repair: () => Promise<void>): Promise<StepOutcome> {
   const { project, log } = context;
   await recordDrift(context, { event: 'found', what });
