@@ -163,11 +163,11 @@ async function applySite(step: Extract<Step, { kind: 'site' }>, context: PassCon
   if (outcome.kind === 'applied') {
     // Not before: what is refused is asked for again at each sync, and told of as what holds the project up.
     if (step.drift) {
-      await recordDrift(context, { event: 'found', what: `site file: ${step.why}` });
       log.warn({ project, what: step.why }, 'drift found');
+      for (const event of ['found', 'done'] as const)
+        await recordDrift(context, { event, what: `site file: ${step.why}` });
     }
     log.info({ project, domains: step.site.route.domains, why: step.why }, 'site file written');
-    if (step.drift) await recordDrift(context, { event: 'done', what: `site file: ${step.why}` });
     return changed;
   }
   const code = outcome.kind === 'held' ? 'DomainHeld' : 'RouteRefused';

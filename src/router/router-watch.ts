@@ -59,13 +59,11 @@ export class RouterWatch {
     if (basename(path).startsWith('.')) return;
     const folder = dirname(path);
     const project = basename(path).split('.')[0] ?? '';
-    const isForeignHere = (): Promise<boolean> => isForeign(path).catch(() => true);
+    const isSite = folder === layout.sites && isProjectName(project);
     if (folder === layout.switches && isProjectName(project)) onChange(project);
-    else if (folder === layout.sites && isProjectName(project)) {
+    else if (isSite || path === layout.main || path === layout.shared) {
       // Else a route that is refused would be asked for again by the file that was put, and taken back.
-      if (await isForeignHere()) onChange(project);
-    } else if (path === layout.main || path === layout.shared) {
-      if (await isForeignHere()) onChange(null);
+      if (await isForeign(path).catch(() => true)) onChange(isSite ? project : null);
     } else if (this.#folders.has(path)) onChange(null);
   }
 
