@@ -19,7 +19,7 @@ import { DesiredProjects } from './desired-projects.js';
 import { PointsmanError, isAbort, messageOf } from './errors.js';
 import { NoFolder, dropTemporaries, makeFolder, missingFolders } from './files.js';
 import type { Logger } from './log.js';
-import { assembleDesired } from './manifest/assemble.js';
+import { assembleChanges, assembleDesired, type Assembled } from './manifest/assemble.js';
 import type { LiveClaims } from './manifest/assemble.js';
 import type { ParsedFile } from './manifest/parse.js';
 import { parseManifests, unreadableFile } from './manifest/parse.js';
@@ -142,6 +142,7 @@ export function configRepository(
   mirrors: MirrorStore,
   log: Logger,
 ): GitConfigRepository<ParsedFile> {
+  let before: Assembled | null = null;
   return new GitConfigRepository({
     settings,
     mirrors,
@@ -150,9 +151,12 @@ export function configRepository(
     async assemble(commit, readable, extraProblems) {
       const files = [...readable, ...extraProblems.map(({ file, message }) => unreadableFile(file, message))];
       const { baseDomain } = settings.nginx;
-      const unclaimed = assembleDesired(commit, files, { baseDomain, live: nothingLive });
-      if (unclaimed.invalid.size === 0) return unclaimed;
-      return assembleDesired(commit, files, { baseDomain, live: await liveClaims(router) });
+      let desired = before === null ? null : assembleChanges(before, commit, files, baseDomain);
+      desired ??= assembleDesired(commit, files, { baseDomain, live: nothingLive });
+      if (desired.invalid.size > 0)
+        desired = assembleDesired(commit, files, { baseDomain, live: await liveClaims(router) });
+      before = { files, desired };
+      return desired;
     },
   });
 }

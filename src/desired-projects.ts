@@ -36,7 +36,9 @@ const imagesAtOnce = 8;
 /** The config repository's side: what is wanted, and what may go. */
 export class DesiredProjects {
   #state: DesiredState | null = null;
-  #claims: ReadonlyMap<string, string> = new Map();
+  // Null until somebody asks: no deployment waits for what it takes to find them among thousands.
+  #claims: ReadonlyMap<string, string> | null = null;
+  #unannounced: Unannounced | null = null;
   #removals: Removals = { gone: [], heldBecause: null };
   #removalsKnown = false;
   #secretHashes = new Map<string, string>();
@@ -60,7 +62,7 @@ export class DesiredProjects {
 
   /** Domain → project that the manifests give it to. */
   get claims(): ReadonlyMap<string, string> {
-    return this.#claims;
+    return (this.#claims ??= claimsOf(this.#state));
   }
 
   get problems(): readonly Problem[] {
@@ -143,7 +145,8 @@ export class DesiredProjects {
     // Where nobody was gone, nobody is as long as no name is given up: a look at all that is there can be spared.
     const isNobodyGone = this.#removalsKnown && this.#removals.gone.length === 0;
     this.#removalsKnown = isNobodyGone && before !== null && keepsNames(before, desired);
-    this.#claims = claimsOf(desired);
+    this.#claims = null;
+    this.#unannounced = null;
     if (before?.commit === desired.commit)
       return { newCommit: null, projects: changedProjects(before, desired) };
     const facts = {
@@ -163,25 +166,19 @@ export class DesiredProjects {
    * of each repository as soon as that has answered.
    */
   async refreshSources(onChanged: (projects: readonly string[]) => void, signal: AbortSignal): Promise<void> {
-    const declared = [...(this.#state?.projects.values() ?? [])].map(({ project }) => project);
-    for (const { name, run } of declared)
-      if (run.secrets.length > 0 && (await this.#secretsChanged(name, run.secrets))) onChanged([name]);
-    const followers = new Map<string, Project[]>();
-    for (const project of declared) {
-      const { source } = project;
-      if (source.kind === 'git' && source.commit === null)
-        followers.set(source.repo, [...(followers.get(source.repo) ?? []), project]);
-    }
+    const { secretive, followers } = (this.#unannounced ??= unannounced(this.#state));
+    for (const { name, run } of secretive)
+      if (await this.#secretsChanged(name, run.secrets)) onChanged([name]);
     await this.deps.sources.watch([...followers.keys()], this.#onSource);
     await Promise.all(
       [...followers.values()].map(async (projects) => {
-        const moved = await this.deps.sources.refresh(
-          projects.map(({ source }) => source as GitSource),
-          signal,
+        const moved = new Set(
+          await this.deps.sources.refresh(
+            projects.map(({ source }) => source as GitSource),
+            signal,
+          ),
         );
-        onChanged(
-          projects.filter(({ source }) => moved.includes(source as GitSource)).map(({ name }) => name),
-        );
+        onChanged(projects.filter(({ source }) => moved.has(source as GitSource)).map(({ name }) => name));
       }),
     );
   }
@@ -272,33 +269,56 @@ export function describeProblem(problem: Problem | undefined): string {
   return `${placeOf({ file, line, column })} ${path === '' ? '' : `${path}: `}${message}`;
 }
 
-function claimsOf(desired: DesiredState): ReadonlyMap<string, string> {
-  return new Map(
-    [...desired.projects.values()].flatMap(({ project }) =>
-      project.route.domains.map((domain) => [domain, project.name] as const),
-    ),
-  );
+function claimsOf(desired: DesiredState | null): ReadonlyMap<string, string> {
+  const claims = new Map<string, string>();
+  for (const { project } of desired?.projects.values() ?? [])
+    for (const domain of project.route.domains) claims.set(domain, project.name);
+  return claims;
+}
+
+/** What changes without a new commit. */
+interface Unannounced {
+  /** Projects with secrets. */
+  readonly secretive: readonly Project[];
+  /** Repository → projects that follow a ref of it. */
+  readonly followers: ReadonlyMap<string, readonly Project[]>;
+}
+
+function unannounced(desired: DesiredState | null): Unannounced {
+  const projects = Array.from(desired?.projects.values() ?? [], ({ project }) => project);
+  const followers = new Map<string, Project[]>();
+  for (const project of projects) {
+    const { source } = project;
+    if (source.kind !== 'git' || source.commit !== null) continue;
+    const others = followers.get(source.repo);
+    if (others === undefined) followers.set(source.repo, [project]);
+    else others.push(project);
+  }
+  return { secretive: projects.filter(({ run }) => run.secrets.length > 0), followers };
 }
 
 /** Whether every project that was declared still is. */
 function keepsNames(before: DesiredState, after: DesiredState): boolean {
-  return [...before.projects.keys(), ...before.invalid.keys()].every(
-    (name) => after.projects.has(name) || after.invalid.has(name),
-  );
+  if (after.changes?.since === before.commit) return true;
+  return [before.projects, before.invalid].every((declared) => {
+    for (const name of declared.keys())
+      if (!after.projects.has(name) && !after.invalid.has(name)) return false;
+    return true;
+  });
 }
 
-/** By content: a manifest that was only reformatted or moved is not a change. */
+/** By content: a manifest that was only reformatted or moved is not a change. What is not valid always counts as one. */
 function changedProjects(before: DesiredState | null, after: DesiredState): readonly string[] {
-  const names = new Set([
-    ...(before?.projects.keys() ?? []),
-    ...(before?.invalid.keys() ?? []),
-    ...after.projects.keys(),
-    ...after.invalid.keys(),
-  ]);
-  return [...names].filter(
-    (name) =>
-      !sameDeclaration(before?.projects.get(name), after.projects.get(name)) || after.invalid.has(name),
-  );
+  const isSame = (name: string): boolean =>
+    sameDeclaration(before?.projects.get(name), after.projects.get(name));
+  if (after.changes !== undefined && after.changes.since === before?.commit)
+    return after.changes.projects.filter((name) => !isSame(name));
+  const changed = new Set<string>();
+  for (const name of after.projects.keys()) if (!isSame(name)) changed.add(name);
+  for (const declared of [before?.projects, before?.invalid])
+    for (const name of declared?.keys() ?? []) if (!after.projects.has(name)) changed.add(name);
+  for (const name of after.invalid.keys()) changed.add(name);
+  return [...changed];
 }
 
 function sameDeclaration(a: DeclaredProject | undefined, b: DeclaredProject | undefined): boolean {

@@ -52,7 +52,7 @@ export async function readBounded(
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK | noFollow);
   try {
     if (!(await handle.stat()).isFile()) throw new Error('it is not a regular file');
-    const buffer = Buffer.alloc(most);
+    const buffer = Buffer.allocUnsafe(most);
     let length = 0;
     while (length < most) {
       const { bytesRead } = await handle.read(buffer, length, most - length, length);

@@ -11,7 +11,7 @@ import type { Journal, Outcome, Phase } from './record/port.js';
 import { projectStatus, summaryOf, unseenStatus } from './record/project-status.js';
 import type { ProjectStatusInput } from './record/project-status.js';
 import { PacedWrites } from './record/paced-writes.js';
-import { projectText, writeStatus } from './record/status-file.js';
+import { parseProjectEntry, projectEntry, writeStatus } from './record/status-file.js';
 import type { StatusHead } from './record/status-file.js';
 import type { ProjectStatus, Status } from './record/status.generated.js';
 import type { Settings } from './settings/settings.js';
@@ -46,9 +46,10 @@ interface Entry {
 
 /** A project's part of the file, and what it was made of. */
 interface Shown {
+  readonly project: string;
   readonly from: readonly unknown[];
   readonly state: ProjectStatus['state'];
-  readonly text: string;
+  readonly entry: Buffer;
 }
 
 export interface StatusDeps {
@@ -64,6 +65,7 @@ export interface StatusDeps {
 /** What every pass last saw, and the status file made of it. Writes overlap never and coalesce always. */
 export class StatusKeeper implements PassListener {
   readonly #entries = new Map<string, Entry>();
+  readonly #waiting = new Set<string>();
   readonly #components = {
     docker: notYet as string | null,
     nginx: notYet as string | null,
@@ -72,8 +74,9 @@ export class StatusKeeper implements PassListener {
   #drains: Drains | null = null;
   #state: 'running' | 'stopped' = 'running';
   #unwritable: string | null = null;
-  /** Names of `#entries` in order, as of a config commit; null when they have to be found again. */
+  /** Names of `#entries` in order; null when they have to be sorted again. */
   #names: readonly string[] | null = null;
+  /** The commit whose projects are all in `#entries`. */
   #namesAt: string | null = null;
   readonly #writes: PacedWrites;
   #cancelHeartbeat: () => void = () => undefined;
@@ -93,7 +96,10 @@ export class StatusKeeper implements PassListener {
     const entry = this.#entry(project);
     // What was held or refused is asked for again at each look: until there is an answer, it says what it said.
     const isAsked = view.plan.steps.some(({ kind }) => kind === 'site' || kind === 'unroute');
-    entry.view = { ...view, waiting: view.waiting ?? (isAsked ? (entry.view?.waiting ?? null) : null) };
+    const waiting = view.waiting ?? (isAsked ? (entry.view?.waiting ?? null) : null);
+    entry.view = { ...view, waiting };
+    if (waiting !== null || view.plan.blocked !== null) this.#waiting.add(project);
+    else this.#waiting.delete(project);
     this.touch();
   }
 
@@ -129,7 +135,9 @@ export class StatusKeeper implements PassListener {
 
   forget(project: string): void {
     this.#entries.delete(project);
+    this.#waiting.delete(project);
     this.#names = null;
+    this.#namesAt = null;
     this.touch();
   }
 
@@ -141,10 +149,7 @@ export class StatusKeeper implements PassListener {
 
   /** Projects that wait for something which no event announces: looked at again at every interval. */
   waiting(): readonly string[] {
-    const waiting: string[] = [];
-    for (const [project, { view }] of this.#entries)
-      if (view !== null && (view.waiting !== null || view.plan.blocked !== null)) waiting.push(project);
-    return waiting;
+    return [...this.#waiting];
   }
 
   isLiveContainer(project: string, container: string | null): boolean {
@@ -160,8 +165,8 @@ export class StatusKeeper implements PassListener {
       desired.commit !== null &&
       desired.source.error === null &&
       this.#problems().length === 0 &&
-      desired.names().every((name) => shown.has(name)) &&
-      [...shown.values()].every(({ state }) => state === 'live' || state === 'suspended')
+      desired.names().every((name) => (this.#entries.get(name)?.shown ?? null) !== null) &&
+      shown.every(({ state }) => isWell(state))
     );
   }
 
@@ -172,9 +177,9 @@ export class StatusKeeper implements PassListener {
 
   /** What is not as it should be, of each project. */
   unwell(): readonly { readonly project: string; readonly status: ProjectStatus }[] {
-    return [...this.#shown()]
-      .filter(([, { state }]) => state !== 'live' && state !== 'suspended')
-      .map(([project, { text }]) => ({ project, status: JSON.parse(text) as ProjectStatus }));
+    return this.#shown()
+      .filter(({ state }) => !isWell(state))
+      .map(({ project, entry }) => ({ project, status: parseProjectEntry(entry) }));
   }
 
   /** Something changed: write soon. */
@@ -208,9 +213,8 @@ export class StatusKeeper implements PassListener {
   async #write(): Promise<void> {
     try {
       const shown = this.#shown();
-      const head = this.#head([...shown.values()]);
-      const texts = Array.from(shown, ([name, { text }]) => [name, text] as const);
-      await writeStatus(this.deps.settings.stateDir, head, texts);
+      const entries = shown.map(({ entry }) => entry);
+      await writeStatus(this.deps.settings.stateDir, this.#head(shown), entries);
       this.#unwritable = null;
     } catch (error) {
       this.#unwritable = `the controller cannot write its status: ${withMend(error)}`;
@@ -226,20 +230,20 @@ export class StatusKeeper implements PassListener {
   }
 
   /** What is known of each project, in the order of their names. */
-  #shown(): ReadonlyMap<string, Shown> {
+  #shown(): readonly Shown[] {
     const { desired } = this.deps;
-    if (this.#names === null || this.#namesAt !== desired.commit) {
-      const declared = desired.names().filter((name) => desired.knows(name));
-      for (const name of declared) this.#entry(name);
-      this.#names = [...this.#entries.keys()].sort();
+    if (this.#namesAt !== desired.commit) {
+      for (const name of desired.names())
+        if (!this.#entries.has(name) && desired.knows(name)) this.#entry(name);
       this.#namesAt = desired.commit;
     }
-    const all = new Map<string, Shown>();
+    this.#names ??= [...this.#entries.keys()].sort();
+    const all: Shown[] = [];
     for (const name of this.#names) {
       const entry = this.#entries.get(name);
       if (entry === undefined) continue;
       entry.shown = this.#show(name, entry);
-      if (entry.shown !== null) all.set(name, entry.shown);
+      if (entry.shown !== null) all.push(entry.shown);
     }
     return all;
   }
@@ -287,7 +291,8 @@ export class StatusKeeper implements PassListener {
       outage: this.#outage,
     };
     const status = view === null ? this.#unseen(name, now) : this.#seen(view, memory, drain, now);
-    return status === null ? null : { from, state: status.state, text: projectText(status) };
+    if (status === null) return null;
+    return { project: name, from, state: status.state, entry: projectEntry(name, status) };
   }
 
   #seen(
@@ -327,6 +332,10 @@ export class StatusKeeper implements PassListener {
       ...general.map((message) => ({ file: '', ...noPlace, path: '', message })),
     ];
   }
+}
+
+function isWell(state: ProjectStatus['state']): boolean {
+  return state === 'live' || state === 'suspended';
 }
 
 function componentStatus(trouble: string | null): Status['components']['docker'] {

@@ -1,7 +1,7 @@
 import { settleDomains } from './domains.js';
 import type { Candidate, ParsedFile } from './parse.js';
 import { sortProblems } from './problems.js';
-import type { DeclaredProject, DesiredState, Problem, Project } from './project.js';
+import type { DeclaredProject, DesiredState, Problem } from './project.js';
 
 /** What runs now: decides who keeps a name or domain that two manifests claim. */
 export interface LiveClaims {
@@ -66,6 +66,55 @@ export function assembleDesired(
   };
 }
 
+/** One commit's files and what they were assembled to. */
+export interface Assembled {
+  readonly files: readonly ParsedFile[];
+  readonly desired: DesiredState;
+}
+
+/**
+ * What `assembleDesired` makes of `files`, by the commit before: quicker where a few manifests changed, and
+ * none takes a name or a domain, which is what most commits do. Null where something has to be settled.
+ */
+export function assembleChanges(
+  before: Assembled,
+  commit: string,
+  files: readonly ParsedFile[],
+  baseDomain: string,
+): DesiredState | null {
+  const { problems, invalid, removalsHeldBecause } = before.desired;
+  const wasSettled = problems.length === 0 && invalid.size === 0 && removalsHeldBecause === null;
+  if (!wasSettled || files.length !== before.files.length) return null;
+  const projects = new Map(before.desired.projects);
+  const changed: string[] = [];
+  for (let index = 0; index < files.length; index += 1) {
+    const was = before.files[index];
+    const now = files[index];
+    if (was === now) continue;
+    if (was === undefined || now === undefined || isUnsettled(now)) return null;
+    if (was.projects.length !== now.projects.length) return null;
+    for (const [place, candidate] of now.projects.entries()) {
+      const { project, file, line } = withDefaultDomain(candidate, baseDomain);
+      const { name, route } = project;
+      if (was.projects[place]?.project.name !== name) return null;
+      const domains = projects.get(name)?.project.route.domains ?? [];
+      if (!route.domains.every((domain) => domains.includes(domain))) return null;
+      projects.set(name, { project, file, line });
+      changed.push(name);
+    }
+  }
+  return {
+    ...before.desired,
+    commit,
+    projects,
+    changes: { since: before.desired.commit, projects: changed },
+  };
+}
+
+function isUnsettled({ problems, invalid, namelessDocuments }: ParsedFile): boolean {
+  return problems.length > 0 || invalid.length > 0 || namelessDocuments > 0;
+}
+
 /**
  * Which document a running project came from cannot be told by its name, so that none of them counts and
  * it runs on as it was. One problem for each document, with all places.
@@ -101,13 +150,22 @@ function repeatedNames(files: readonly ParsedFile[]): ReadonlySet<string> {
   return repeated;
 }
 
+/** The same object for the same candidate, so that who compares two commits sees that nothing changed. */
 function withDefaultDomain(candidate: Candidate, baseDomain: string): Candidate {
   const { project } = candidate;
   if (project.route.domains.length > 0) return candidate;
-  const domains = [`${project.name}.${baseDomain}`.toLowerCase()];
-  const routed: Project = { ...project, route: { ...project.route, domains } };
-  return { ...candidate, project: routed };
+  const domain = `${project.name}.${baseDomain}`.toLowerCase();
+  const known = routed.get(candidate);
+  if (known?.project.route.domains[0] === domain) return known;
+  const withDomain = {
+    ...candidate,
+    project: { ...project, route: { ...project.route, domains: [domain] } },
+  };
+  routed.set(candidate, withDomain);
+  return withDomain;
 }
+
+const routed = new WeakMap<Candidate, Candidate>();
 
 function whyRemovalsAreHeld(files: readonly ParsedFile[]): string | null {
   const declares = files.some(({ projects, invalid }) => projects.length + invalid.length > 0);

@@ -113,4 +113,6 @@ export interface DesiredState {
   readonly problems: readonly Problem[];
   /** Set when absence from `projects` must not be read as removal (a document without a valid name, an empty folder). */
   readonly removalsHeldBecause: string | null;
+  /** Projects of the manifests that are not as in the commit `since`, which declares the same projects. Absent: it may be any. */
+  readonly changes?: { readonly since: string; readonly projects: readonly string[] };
 }

@@ -149,15 +149,10 @@ function lastDeployment({ memory }: PlanInput): ProjectStatus['lastDeployment'] 
   return { id: deployment, outcome, startedAt, finishedAt, phases: { ...phases } };
 }
 
+const noProjects = { live: 0, progressing: 0, failed: 0, suspended: 0, invalid: 0, removing: 0 };
+
 export function summaryOf(states: readonly ProjectStatus['state'][]): Status['summary'] {
-  const count = (state: ProjectStatus['state']): number => states.filter((each) => each === state).length;
-  return {
-    total: states.length,
-    live: count('live'),
-    progressing: count('progressing'),
-    failed: count('failed'),
-    suspended: count('suspended'),
-    invalid: count('invalid'),
-    removing: count('removing'),
-  };
+  const summary = { total: states.length, ...noProjects };
+  for (const state of states) summary[state] += 1;
+  return summary;
 }

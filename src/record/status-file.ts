@@ -21,23 +21,36 @@ export type StatusHead = Omit<Status, 'projects'>;
 
 /**
  * Replaces the status file: a reader sees this status or the one before, complete. Readable by the
- * controller's user and group (0640). User and password are taken out of every URL. `projects`: name and
- * `projectText` of each. A power cut may take the file: the next start writes it anew.
+ * controller's user and group (0640). User and password are taken out of every URL. `projects`: the
+ * `projectEntry` of each. A power cut may take the file: the next start writes it anew.
  * @throws what the file system says
  */
 export async function writeStatus(
   stateDir: string,
   head: StatusHead,
-  projects: Iterable<readonly [name: string, text: string]>,
+  projects: readonly Buffer[],
 ): Promise<void> {
-  const entries = Array.from(projects, ([name, text]) => `${JSON.stringify(name)}:${text}`);
-  const text = `${redacted(head).slice(0, -1)},"projects":{${entries.join(',')}}}\n`;
+  const [first, ...others] = projects;
+  const start = Buffer.from(`${redacted(head).slice(0, -1)},"projects":{`);
+  const text = Buffer.concat([start, first?.subarray(1) ?? nothing, ...others, end]);
   await replaceFile(statusFile(stateDir), text, 0o640, false);
 }
 
-/** What the status file says of one project, which most writes say again. */
-export function projectText(project: ProjectStatus): string {
-  return redacted(project);
+const nothing = Buffer.alloc(0);
+const end = Buffer.from('}}\n');
+
+/** What the status file says of one project, which most writes say again: a comma, its name and what follows, in UTF-8. */
+export function projectEntry(name: string, project: ProjectStatus): Buffer {
+  return Buffer.from(`,${JSON.stringify(name)}:${redacted(project)}`);
+}
+
+/** What was given to `projectEntry`, without user and password in URLs. */
+export function parseProjectEntry(entry: Buffer): ProjectStatus {
+  const [status] = Object.values(
+    JSON.parse(`{${entry.toString('utf8', 1)}}`) as Record<string, ProjectStatus>,
+  );
+  if (status === undefined) throw new Error('an entry names one project');
+  return status;
 }
 
 function redacted(value: object): string {

@@ -27,15 +27,35 @@ export async function looseBlobSize(gitdir: string, oid: string): Promise<number
   }
 }
 
+export interface GitObject {
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
 /** An object that is found whole, with the hash that it is called by. */
-export function looseObject(
-  gitdir: string,
-  oid: string,
-): { readonly type: string; readonly bytes: Buffer } | null {
+export function looseObject(gitdir: string, oid: string): GitObject | null {
   try {
-    const deflated = bytesAtOnce(fileOf(gitdir, oid), longestObject);
-    if (deflated === null) return null;
-    const whole = inflateSync(deflated, { maxOutputLength: longestObject });
+    const file = bytesAtOnce(fileOf(gitdir, oid), longestObject);
+    return file === null ? null : parseObject(file, oid);
+  } catch {
+    return null;
+  }
+}
+
+/** The same of a repository that is not ours, and may stand on a file system that hangs: nothing else waits for it. */
+export async function foreignObject(gitdir: string, oid: string): Promise<GitObject | null> {
+  try {
+    const file = await readBounded(fileOf(gitdir, oid), longestObject + 1, { followLinks: false });
+    return file.length > longestObject ? null : parseObject(file, oid);
+  } catch {
+    return null;
+  }
+}
+
+/** Null when it is not `oid`, or not whole. */
+function parseObject(file: Uint8Array, oid: string): GitObject | null {
+  try {
+    const whole = inflateSync(file, { maxOutputLength: longestObject });
     const end = whole.indexOf(0);
     const [, type, size] = /^(\w+) (\d+)$/.exec(whole.toString('latin1', 0, Math.max(end, 0))) ?? [];
     const bytes = whole.subarray(end + 1);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, rename, rm, statfs } from 'node:fs/promises';
+import { readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type PQueue from 'p-queue';
 import { PointsmanError } from '../errors.js';
@@ -115,7 +115,20 @@ export class Mirror {
   /** Remembers, beyond a restart, that the ref called `name` meant `commit`. */
   async record(name: string, commit: string, signal: AbortSignal): Promise<void> {
     const ref = `${last}/${refNameHash(name)}`;
-    if (await writeLooseRef(this.path, ref, commit)) return;
+    if (!(await writeLooseRef(this.path, ref, commit))) await this.#putRef(ref, commit, signal);
+    await rm(this.#outdatedMark(name), { force: true });
+  }
+
+  /** Remembers that the ref called `name` means a newer commit, which is not here: what was recorded is no more, until `record`. */
+  async outdate(name: string): Promise<void> {
+    await writeFile(this.#outdatedMark(name), '');
+  }
+
+  #outdatedMark(name: string): string {
+    return join(this.path, `outdated-${refNameHash(name)}`);
+  }
+
+  async #putRef(ref: string, commit: string, signal: AbortSignal): Promise<void> {
     const put = (): Promise<GitResult> => this.run(['update-ref', ref, commit], signal);
     // The commit was read a moment ago: git itself refuses one that is not here.
     if (existsSync(this.path) && (await put()).code === 0) return;
@@ -125,9 +138,9 @@ export class Mirror {
     });
   }
 
-  /** What `record` said last of the ref called `name`; null when nothing, or when that commit is not here any more. */
+  /** What `record` said last of the ref called `name`; null when nothing, or when that commit is not here, or not any more. */
   async recorded(name: string, signal: AbortSignal): Promise<string | null> {
-    if (!existsSync(this.path)) return null;
+    if (!existsSync(this.path) || existsSync(this.#outdatedMark(name))) return null;
     const result = await this.run(
       ['rev-parse', '--verify', '--quiet', `${last}/${refNameHash(name)}^{commit}`],
       signal,

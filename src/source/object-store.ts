@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import git from 'isomorphic-git';
 import { messageOf } from '../errors.js';
-import { looseBlobSize, looseObject } from './loose-objects.js';
+import { foreignObject, looseBlobSize, looseObject } from './loose-objects.js';
 import type { Mirror } from './mirror.js';
 
 export interface TreeEntry {
@@ -31,6 +31,41 @@ export const mostTreeEntries = 200_000;
 /** What one `git cat-file` is asked for, bytes. */
 const batchBytes = 16 * 1024 * 1024;
 
+/** What a new commit of a few projects has, several folders deep. */
+const mostForeign = 100;
+
+/**
+ * The objects of the repository whose git folder is `gitdir`, on this machine and not ours: those that stand
+ * in files of their own, as a new commit's do, and few of them. Any other read rejects: git has to fetch it.
+ */
+export function openForeignObjects(gitdir: string, signal: AbortSignal): ObjectStore {
+  let left = mostForeign;
+  const read = async (oid: string, type: string): Promise<Buffer> => {
+    signal.throwIfAborted();
+    const object = left > 0 ? await foreignObject(gitdir, oid) : null;
+    left -= 1;
+    if (object?.type !== type) throw new Error(`${gitdir} has no ${type} ${oid} that can be read at once`);
+    return object.bytes;
+  };
+  const damage = (why: string): Error => new Error(`${gitdir}: ${why}`);
+  return {
+    ...commitsAndTrees(read, damage),
+    async sizes(oids) {
+      const sizes = new Map<string, number>();
+      if (oids.length > fewBlobs) throw damage(`${oids.length} files are new`);
+      for (const oid of oids) {
+        const size = await looseBlobSize(gitdir, oid);
+        if (size === null) throw damage(`blob ${oid} cannot be read at once`);
+        sizes.set(oid, size);
+      }
+      return sizes;
+    },
+    async *blobs(sizes) {
+      for (const oid of sizes.keys()) yield [oid, await read(oid, 'blob')];
+    },
+  };
+}
+
 /** Reads a mirror in process. Packs that were opened stay in memory as long as the store is held. */
 export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
   const cache = {};
@@ -49,17 +84,7 @@ export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
     return Buffer.from(found.object);
   };
   return {
-    async rootTree(commit) {
-      const text = (await read(commit, 'commit')).toString('latin1', 0, 45);
-      const oid = /^tree ([0-9a-f]{40})$/.exec(text)?.[1];
-      if (oid === undefined) throw mirror.damage(`commit ${commit} names no tree`);
-      return oid;
-    },
-    async tree(oid) {
-      const entries = parseTree(await read(oid, 'tree'));
-      if (entries === null) throw mirror.damage(`tree ${oid} cannot be understood`);
-      return entries;
-    },
+    ...commitsAndTrees(read, (why) => mirror.damage(why)),
     async *blobs(sizes) {
       if (sizes.size <= fewBlobs) {
         for (const oid of sizes.keys()) yield [oid, await read(oid, 'blob')];
@@ -99,6 +124,25 @@ export function openObjects(mirror: Mirror, signal: AbortSignal): ObjectStore {
   };
 }
 
+function commitsAndTrees(
+  read: (oid: string, type: string) => Promise<Buffer>,
+  damage: (why: string) => Error,
+): Pick<ObjectStore, 'rootTree' | 'tree'> {
+  return {
+    async rootTree(commit) {
+      const text = (await read(commit, 'commit')).toString('latin1', 0, 45);
+      const oid = /^tree ([0-9a-f]{40})$/.exec(text)?.[1];
+      if (oid === undefined) throw damage(`commit ${commit} names no tree`);
+      return oid;
+    },
+    async tree(oid) {
+      const entries = parseTree(await read(oid, 'tree'));
+      if (entries === null) throw damage(`tree ${oid} cannot be understood`);
+      return entries;
+    },
+  };
+}
+
 function* batches(sizes: ReadonlyMap<string, number>): Iterable<readonly string[]> {
   let batch: string[] = [];
   let bytes = 0;
@@ -123,7 +167,8 @@ export function parseTree(bytes: Buffer): readonly TreeEntry[] | null {
   for (let start = 0; start < bytes.length && entries.length <= mostTreeEntries;) {
     const space = bytes.indexOf(0x20, start);
     const end = space === -1 ? -1 : bytes.indexOf(0, space);
-    if (end === -1 || end + 21 > bytes.length) return null;
+    // Git refuses one without a name.
+    if (end <= space + 1 || end + 21 > bytes.length) return null;
     const mode = bytes.toString('latin1', start, space);
     if (!/^[0-7]{1,6}$/.test(mode)) return null;
     entries.push({

@@ -27,7 +27,7 @@ import type { GitCredential, Settings } from '../../src/settings/settings.js';
 import { GitConfigRepository } from '../../src/source/config-repository.js';
 import { MirrorStore } from '../../src/source/mirror-store.js';
 import type { ConfigRepository } from '../../src/source/port.js';
-import { openObjects, type ObjectStore } from '../../src/source/object-store.js';
+import type { ObjectStore } from '../../src/source/object-store.js';
 import { GitSourceRepository } from '../../src/source/source-repository.js';
 import {
   commitFiles,
@@ -114,9 +114,11 @@ function openConfig(url: string, options: ConfigOptions = {}) {
       return { file, text: Buffer.from(bytes).toString('utf8') };
     },
     assemble: (...read) => assemble(options.builds ?? 'https://example.com/app', ...read),
-    openObjects: (mirror, abort) => counting(openObjects(mirror, abort), reads),
+    observe: (objects) => counting(objects, reads),
   });
-  const config: ConfigRepository = {
+  const config: ConfigRepository & { look(abort: AbortSignal): ReturnType<ConfigRepository['sync']> } = {
+    /** Nothing after the answer. */
+    look: (abort) => repository.sync(abort),
     // With what a look still notes after its answer: what comes next here is a restart, or damage.
     async sync(abort) {
       const snapshot = await repository.sync(abort);
@@ -293,6 +295,112 @@ describe('a local config repository', () => {
     expect(parsed).toEqual(['projects/team-7/p7.yaml']);
     // The root, `projects` and the two folders that changed.
     expect(reads).toEqual({ blobs: 1, trees: 4 });
+  });
+
+  describe('with a new commit', () => {
+    let origin: string;
+    let config: ReturnType<typeof openConfig>['config'];
+    let first: string;
+    const isMirrored = async (): Promise<boolean> => {
+      const tip = await git(origin, 'rev-parse', 'main');
+      return git((await mirrors())[0] ?? '', 'cat-file', '-e', tip).then(
+        () => true,
+        () => false,
+      );
+    };
+
+    beforeEach(async () => {
+      origin = await configAt(join(folder, 'origin'));
+      ({ config } = openConfig(origin));
+      await config.sync(signal);
+      first = await git(origin, 'rev-parse', 'main');
+    });
+
+    it('reads it where it stands, and has it in the mirror a while later', async () => {
+      const commit = await commitFiles(origin, { 'projects/a.yaml': 'changed\n' });
+      const { desired, error } = await config.look(signal);
+      expect(error).toBeNull();
+      expect(desired?.commit).toBe(commit);
+      expect(names(desired)).toEqual(['b', 'changed']);
+      expect(await isMirrored()).toBe(false);
+      // By itself, without another look.
+      await vi.waitFor(async () => expect(await isMirrored()).toBe(true), { timeout: 20_000, interval: 100 });
+    });
+
+    it('takes no older commit for the newest after a crash, while it is away', async () => {
+      await commitFiles(origin, { 'projects/a.yaml': 'changed\n' });
+      expect(names((await config.look(signal)).desired)).toEqual(['b', 'changed']);
+      await rename(origin, `${origin}-away`);
+      const restarted = await openConfig(origin).config.look(signal);
+      expect(restarted.error?.code).toBe('SourceUnreachable');
+      expect(restarted.desired).toBeNull();
+    });
+
+    it('goes on with it after a stop, while it is away', async () => {
+      await commitFiles(origin, { 'projects/a.yaml': 'changed\n' });
+      await config.sync(signal);
+      await rename(origin, `${origin}-away`);
+      const restarted = await openConfig(origin).config.sync(signal);
+      expect(restarted.error?.code).toBe('SourceUnreachable');
+      expect(names(restarted.desired)).toEqual(['b', 'changed']);
+    });
+
+    it('goes back to the commit that the mirror has', async () => {
+      await commitFiles(origin, { 'projects/a.yaml': 'changed\n' });
+      await config.look(signal);
+      await git(origin, 'update-ref', 'refs/heads/main', first);
+      expect((await config.sync(signal)).desired?.commit).toBe(first);
+      await rename(origin, `${origin}-away`);
+      expect((await openConfig(origin).config.sync(signal)).desired?.commit).toBe(first);
+    });
+
+    it.each<[string, () => Promise<unknown>]>([
+      ['packed', () => git(origin, 'repack', '-adq')],
+      [
+        'of many files',
+        () =>
+          commitFiles(
+            origin,
+            Object.fromEntries(Array.from({ length: 17 }, (_, at) => [`projects/n${at}.yaml`, `n${at}\n`])),
+          ),
+      ],
+      [
+        'of many folders',
+        async () => {
+          // More in one commit would be packed.
+          for (const half of ['one', 'two'])
+            await commitFiles(
+              origin,
+              Object.fromEntries(
+                Array.from({ length: 55 }, (_, at) => [`projects/${half}${at}/${half}${at}.yaml`, 'same\n']),
+              ),
+            );
+        },
+      ],
+    ])('has git fetch it where it is %s', async (_, change) => {
+      await commitFiles(origin, { 'projects/a.yaml': 'changed\n' });
+      await change();
+      const { desired, error } = await config.look(signal);
+      expect(error).toBeNull();
+      expect(names(desired)).toContain('changed');
+      expect(await isMirrored()).toBe(true);
+    });
+
+    it('says at the next look why the mirror cannot have it, and goes on with it', async () => {
+      const commit = await commitFiles(origin, { 'projects/a.yaml': 'changed\n' });
+      expect((await config.look(signal)).error).toBeNull();
+      // Git reads its settings, we do not.
+      const settings = join(origin, '.git', 'config');
+      const text = readFileSync(settings);
+      writeFileSync(settings, '[core\n');
+      await config.sync(signal);
+      const { desired, error } = await config.sync(signal);
+      expect(error?.message).toContain('config');
+      expect(desired?.commit).toBe(commit);
+      writeFileSync(settings, text);
+      expect((await config.sync(signal)).error).toBeNull();
+      expect(await isMirrored()).toBe(true);
+    });
   });
 
   it('makes problems of links, submodules and long files, and holds removals for them', async () => {

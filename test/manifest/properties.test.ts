@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { assembleDesired } from '../../src/manifest/assemble.js';
+import { assembleChanges, assembleDesired } from '../../src/manifest/assemble.js';
 import { canonicalJson, imageKey, imageKeyOf, revision, routeKey } from '../../src/manifest/keys.js';
 import { parseManifests } from '../../src/manifest/parse.js';
 import { mostProblems } from '../../src/manifest/problems.js';
@@ -293,4 +293,55 @@ it('what is live does not matter where nobody claims the same', () => {
     }),
     runs,
   );
+});
+
+it('what a commit changed gives the same as all of its files', () => {
+  const file = fc.record({
+    name: fc.constantFrom('a', 'b', 'c', 'd'),
+    domain: fc.constantFrom(null, 'x.test', 'b.localhost', 'x.test, y.test'),
+    cpus: fc.constantFrom(1, 2),
+    isBroken: fc.boolean(),
+    hasBrokenSecond: fc.boolean(),
+  });
+  type File = typeof file extends fc.Arbitrary<infer T> ? T : never;
+  const parsed = (each: File) =>
+    parse(
+      manifest(
+        `run: { port: 80, cpus: ${each.cpus} }\n${each.domain === null ? '' : `route: { domains: [${each.domain}] }\n`}${each.isBroken ? 'x: 1\n' : ''}`,
+        each.name,
+      ) + (each.hasBrokenSecond ? `---\n${manifest('x: 1\n', 'second')}` : ''),
+      `${each.name}.yaml`,
+    );
+  const context = { baseDomain: 'localhost', live };
+  const outcomes = { quick: 0, whole: 0 };
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(file, { minLength: 1, maxLength: 4, selector: ({ name }) => name }),
+      fc.array(fc.tuple(fc.nat(3), file), { maxLength: 2 }),
+      fc.boolean(),
+      (first, edits, keepsName) => {
+        const files = first.map((each) => parsed({ ...each, isBroken: false, hasBrokenSecond: false }));
+        const before = { files, desired: assembleDesired('before', files, context) };
+        const next = [...files];
+        for (const [at, edit] of edits) {
+          const name = keepsName ? (first[at]?.name ?? edit.name) : edit.name;
+          next[Math.min(at, next.length)] = parsed({ ...edit, name });
+        }
+        const quick = assembleChanges(before, 'after', next, 'localhost');
+        outcomes[quick === null ? 'whole' : 'quick'] += 1;
+        if (quick === null) return;
+        const { changes, ...desired } = quick;
+        const whole = assembleDesired('after', next, context);
+        expect(desired).toEqual(whole);
+        expect([...desired.projects.keys()]).toEqual([...whole.projects.keys()]);
+        expect(changes?.since).toBe('before');
+        const other = [...whole.projects].filter(
+          ([name, { project }]) => project !== before.desired.projects.get(name)?.project,
+        );
+        expect(changes?.projects).toEqual(other.map(([name]) => name));
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  expect(Math.min(outcomes.quick, outcomes.whole)).toBeGreaterThan(100);
 });

@@ -1,4 +1,4 @@
-import { projectText, writeStatus } from '../../src/record/status-file.js';
+import { projectEntry, writeStatus } from '../../src/record/status-file.js';
 import type { Status } from '../../src/record/status.generated.js';
 
 type ProjectStatus = Status['projects'][string];
@@ -98,6 +98,6 @@ export const bareStatus: Status = {
 
 /** As the controller writes it. */
 export async function writeWholeStatus(stateDir: string, { projects, ...head }: Status): Promise<void> {
-  const texts = Object.entries(projects).map(([name, project]) => [name, projectText(project)] as const);
-  await writeStatus(stateDir, head, texts);
+  const entries = Object.entries(projects).map(([name, project]) => projectEntry(name, project));
+  await writeStatus(stateDir, head, entries);
 }

@@ -68,7 +68,7 @@ describe('a config repository whose branches have hostile names', () => {
     await commit('main');
     const [first, second] = [await commit('one', 'x1'), await commit('two', 'x2')];
     await loose(`refs/heads/${branch}`, `${first}\n`);
-    const { config } = world.open({ branch });
+    const { config, close } = world.open({ branch });
     expect(namesOf(await config.sync(signal))).toEqual(['one']);
     await rm(join(repository, `refs/heads/${branch}`));
     await packed([[`refs/heads/${branch}`, second]]);
@@ -77,6 +77,7 @@ describe('a config repository whose branches have hostile names', () => {
     expect(namesOf(snapshot)).toEqual(['two']);
     expect(({} as Record<string, unknown>)['one']).toBeUndefined();
     // After a restart with the repository away.
+    await close();
     await git(repository, 'config', 'core.bare', 'nonsense');
     expect(namesOf(await world.open({ branch }).config.sync(signal))).toEqual(['two']);
   });

@@ -11,7 +11,7 @@ import { PointsmanError, redact } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
 import { parseManifests } from '../../src/manifest/parse.js';
 import { decodeLine, encodeLine } from '../../src/record/journal-line.js';
-import { projectText } from '../../src/record/status-file.js';
+import { parseProjectEntry, projectEntry } from '../../src/record/status-file.js';
 import { Git } from '../../src/source/git.js';
 import { parseLocation } from '../../src/source/location.js';
 import { Remote } from '../../src/source/remote.js';
@@ -127,8 +127,9 @@ describe('hostile input', () => {
       expect(line).not.toContain('\n');
       expect(decodeLine(Buffer.from(line))).toEqual({ kind: 'record', record: record(redact(text)) });
       const status = { ...projectStatus, reason: text, message: text, urls: [text] };
-      expect(projectText(status as never)).not.toContain('\n');
-      expect(JSON.parse(projectText(status as never))).toMatchObject({
+      const entry = projectEntry(text, status as never);
+      expect(entry.toString('utf8')).not.toContain('\n');
+      expect(parseProjectEntry(entry)).toMatchObject({
         state: 'failed',
         message: redact(text),
       });

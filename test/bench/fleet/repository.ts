@@ -6,8 +6,8 @@ export function projectName(index: number): string {
   return `p${String(index).padStart(5, '0')}`;
 }
 
-/** As much as a manifest usually says. Nothing listens on such a port. */
-function manifest(name: string, version: string, domain: string): string {
+/** As much as a manifest usually says. Nothing listens on such a port. `domain`: null for the one that its name gives. */
+function manifest(name: string, version: string, domain: string | null): string {
   return `apiVersion: pointsman.dev/v1
 kind: Project
 name: ${name}
@@ -21,12 +21,9 @@ run:
 health:
   path: /health
   bake: 0s
-route:
-  domains:
-    - ${domain}
 rollout:
   keepPrevious: 0s
-`;
+${domain === null ? '' : `route:\n  domains:\n    - ${domain}\n`}`;
 }
 
 /** A bare repository of `size` manifests, a hundred a folder, in one commit. Resolves to its path. */
@@ -52,7 +49,12 @@ export async function commitDomains(path: string, domains: ReadonlyMap<string, s
 const commit =
   'commit refs/heads/main\ncommitter Bench <bench@example.org> 1767225600 +0000\ndata 6\nbench\n\n';
 
-function change(name: string, version: string, domain = `${name}.example.org`): string {
+/** Every second project has a domain of its own. */
+function change(
+  name: string,
+  version: string,
+  domain = /[13579]$/.test(name) ? `${name}.example.org` : null,
+): string {
   const text = manifest(name, version, domain);
   return `M 644 inline projects/${name.slice(0, 4)}/${name}.yaml\ndata ${Buffer.byteLength(text)}\n${text}\n`;
 }
