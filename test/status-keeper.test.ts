@@ -17,11 +17,11 @@ async function keeper() {
   const events: ProgressEvent[] = [];
   const source = { error: null, failures: 0, lastAttemptAt: null, lastSuccessAt: null };
   const desired = {
-    commit: null,
+    commit: null as string | null,
     source,
     problems: [],
     heldRemovals: null,
-    names: () => [],
+    names: (): readonly string[] => [],
     knows: () => true,
   };
   const status = new StatusKeeper({
@@ -35,7 +35,7 @@ async function keeper() {
   });
   onTestFinished(() => status.close());
   const phases = () => events.map(({ phase }) => phase);
-  return { status, stateDir, phases };
+  return { status, stateDir, phases, desired };
 }
 
 it('tells that what was no deployment is over, and the end of a deployment once', async () => {
@@ -80,4 +80,37 @@ it('says of a route what it was refused for until it is taken, also while it is 
   await saysOf('failed', 'RouteRefused');
   status.view('shop', { input: taken, plan: planProject(taken), waiting: null });
   await saysOf('live', null);
+});
+
+it('knows who waits, until he waits no more or is gone', async () => {
+  const { status } = await keeper();
+  const taken = input(served('blue', 'A'));
+  const view = { input: taken, plan: planProject(taken), waiting: null };
+  const waiting = { code: 'SourceUnreachable', message: 'no answer' } as const;
+  expect(view.plan.blocked).toBeNull();
+  for (const name of ['a', 'b', 'c']) status.view(name, { ...view, waiting });
+  status.view('d', view);
+  expect(status.waiting()).toEqual(['a', 'b', 'c']);
+  status.view('b', view);
+  status.forget('a');
+  expect(status.waiting()).toEqual(['c']);
+  status.view('d', { ...view, plan: { ...view.plan, blocked: waiting } });
+  expect(status.waiting()).toEqual(['c', 'd']);
+});
+
+it('lists whoever a new commit declares, and whoever is forgotten while declared, in order', async () => {
+  const { status, stateDir, desired } = await keeper();
+  const listed = async () => {
+    await status.close();
+    const reading = await readStatus(stateDir);
+    return reading.kind === 'status' ? Object.keys(reading.status.projects) : reading;
+  };
+  desired.commit = 'a';
+  desired.names = () => ['m', 'c'];
+  expect(await listed()).toEqual(['c', 'm']);
+  desired.commit = 'b';
+  desired.names = () => ['m', 'c', 'h'];
+  expect(await listed()).toEqual(['c', 'h', 'm']);
+  status.forget('h');
+  expect(await listed()).toEqual(['c', 'h', 'm']);
 });

@@ -46,22 +46,24 @@ interface Reading<P> {
 
 /** Commits fetched between two clean-ups of the mirror. */
 const fetchesPerTidy = 64;
-/** How long a commit that was read from a repository on this machine waits for its fetch into the mirror, and newer ones with it. */
+/** How long a commit that was read beside the mirror waits for its fetch into it, and newer ones with it. */
 const keepAfterMs = 5_000;
-/** Of that fetch, of few objects on this machine. */
+/** Of that fetch, of few objects on this machine, with the wait for others that write to the mirror. */
 const keepTimeoutMs = 10_000;
 
 /**
  * The config repository, mirrored. A look costs one listing; when the tip moved, one fetch and the
  * trees and files that changed. What could be read last counts until something newer can be read,
  * also over a restart with the remote down. A new commit of a repository on this machine is read where it
- * stands, and fetched when its deployment is under way: that takes git 20 ms, of both processors.
+ * stands, and fetched a while later: no deployment waits for the 20 ms that takes.
  */
 export class GitConfigRepository<P> implements ConfigRepository {
   readonly #deps: ConfigRepositoryDeps<P>;
   readonly #mirror: Mirror;
   /** Full name of the branch. */
   readonly #ref: string;
+  /** What the mirror notes is noted by this name: an application may follow the same branch of the same repository. */
+  readonly #note: string;
   #desired: DesiredState | null = null;
   /** What `#desired` was made of. */
   #read: Read<P> | null = null;
@@ -80,6 +82,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
     const { url, branch, credential } = deps.settings.configRepo;
     this.#mirror = deps.mirrors.openFirst(url, credential);
     this.#ref = `refs/heads/${branch}`;
+    this.#note = `config ${this.#ref}`;
   }
 
   async sync(signal: AbortSignal): Promise<ConfigSnapshot> {
@@ -102,10 +105,11 @@ export class GitConfigRepository<P> implements ConfigRepository {
     });
     // What was read may be acted on before it is noted.
     this.#turn = snapshot
-      .then(({ error }) => {
+      .then(async ({ error }) => {
         if (error !== null) return;
-        if (this.#kept === 'yes') return this.#remember(signal);
-        this.#keepTimer ??= setTimeout(() => void this.#keep(), keepAfterMs).unref();
+        if (this.#kept === 'yes') await this.#remember(signal);
+        else this.#keepLater();
+        await this.#tidy(signal);
       })
       .catch(() => undefined);
     return snapshot;
@@ -156,15 +160,24 @@ export class GitConfigRepository<P> implements ConfigRepository {
     };
   }
 
-  /** Resolves when what was read last is in the mirror, and noted. Later looks are fine. */
+  /** Resolves when what was read last is in the mirror, and noted, or cannot be. Later looks are fine. */
   async close(): Promise<void> {
     await this.#turn;
-    if (this.#keepTimer !== null) await this.#keep();
+    clearTimeout(this.#keepTimer ?? undefined);
+    this.#keepTimer = null;
+    if (this.#kept === 'not yet') await this.#keep();
+  }
+
+  #keepLater(): void {
+    this.#keepTimer ??= setTimeout(() => {
+      this.#keepTimer = null;
+      void this.#keep().then(() => {
+        if (this.#kept === 'not yet') this.#keepLater();
+      });
+    }, keepAfterMs).unref();
   }
 
   async #keep(): Promise<void> {
-    clearTimeout(this.#keepTimer ?? undefined);
-    this.#keepTimer = null;
     await this.#inTurn(() => this.#remember(AbortSignal.timeout(keepTimeoutMs)));
   }
 
@@ -198,12 +211,13 @@ export class GitConfigRepository<P> implements ConfigRepository {
     try {
       if (this.#kept !== 'yes') await this.#mirror.read(commit, this.#ref, signal, async () => undefined);
       this.#kept = 'yes';
-      await this.#mirror.record(this.#ref, commit, signal);
+      await this.#mirror.record(this.#note, commit, signal);
       this.#recorded = { commit, generation: this.#mirror.generation };
-      await this.#tidy(commit, signal);
+      this.#fetches += 1;
     } catch (error) {
-      if (this.#kept !== 'yes') this.#kept = 'refused';
-      else if (isAbort(error, signal)) return;
+      if (signal.aborted && this.#kept === 'yes') return;
+      // What only took too long is tried again, and does not keep newer commits from being read beside.
+      if (!signal.aborted && this.#kept !== 'yes') this.#kept = 'refused';
       this.#deps.log.warn({ commit, error: messageOf(error) }, 'the mirror cannot note what was read last');
     }
   }
@@ -213,7 +227,6 @@ export class GitConfigRepository<P> implements ConfigRepository {
       const beside = await this.#readBeside(tip, signal);
       const { desired, read } = beside ?? (await this.#readCommit(tip, this.#ref, signal));
       this.#kept = beside === null ? 'yes' : 'not yet';
-      if (beside !== null) this.#recorded = null;
       this.#desired = desired;
       this.#read = read;
       this.#deps.log.info(
@@ -229,7 +242,7 @@ export class GitConfigRepository<P> implements ConfigRepository {
   /** After a start with the remote down: the commit that was read last, when the mirror still has it. */
   async #restore(signal: AbortSignal): Promise<void> {
     try {
-      const commit = await this.#mirror.recorded(this.#ref, signal);
+      const commit = await this.#mirror.recorded(this.#note, signal);
       if (commit === null) return;
       const { desired, read } = await this.#readCommit(commit, null, signal);
       this.#desired = desired;
@@ -252,9 +265,9 @@ export class GitConfigRepository<P> implements ConfigRepository {
   }
 
   /**
-   * A new commit, read from the repository on this machine itself. Null when git has to fetch it: the first
-   * one that is read, so that git says what is wrong with a repository; what is packed, long, broken or
-   * missing; and what could not be fetched after it had been read like this.
+   * A new commit, read from the repository on this machine itself. Null when git has to fetch it: when none
+   * came from the mirror yet, so that git says what is wrong with a repository; what is packed, long, broken
+   * or missing; and what git refused after it had been read like this.
    */
   async #readBeside(commit: string, signal: AbortSignal): Promise<Reading<P> | null> {
     const { location } = this.#mirror;
@@ -265,7 +278,8 @@ export class GitConfigRepository<P> implements ConfigRepository {
       if (gitdir === undefined) return null;
       read = await this.#readFrom(openForeignObjects(gitdir, signal), commit);
       // Before anything acts on it: a restart must not take an older commit for the newest.
-      if (this.#kept === 'yes') await this.#mirror.outdate(this.#ref);
+      this.#recorded = null;
+      if (this.#kept === 'yes') await this.#mirror.outdate(this.#note);
     } catch (error) {
       if (isAbort(error, signal)) throw error;
       return null;
@@ -291,12 +305,13 @@ export class GitConfigRepository<P> implements ConfigRepository {
   }
 
   /** Lets go of older commits from time to time. A failure costs disk space alone. */
-  async #tidy(tip: string, signal: AbortSignal): Promise<void> {
-    this.#fetches += 1;
-    if (this.#fetches % fetchesPerTidy !== 0) return;
+  async #tidy(signal: AbortSignal): Promise<void> {
+    const commit = this.#desired?.commit;
+    if (commit === undefined || this.#fetches < fetchesPerTidy) return;
+    this.#fetches = 0;
     try {
       const grace = this.#isSource() ? graceSeconds.builds : graceSeconds.manifests;
-      await this.#mirror.collect(new Set([tip]), null, grace, signal);
+      await this.#mirror.collect(new Set([commit]), null, grace, signal);
     } catch (error) {
       if (isAbort(error, signal)) throw error;
       this.#deps.log.warn(

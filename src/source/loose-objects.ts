@@ -42,7 +42,7 @@ export function looseObject(gitdir: string, oid: string): GitObject | null {
   }
 }
 
-/** The same of a repository that is not ours, and may stand on a file system that hangs: nothing else waits for it. */
+/** The same of a repository that is not ours, and may stand on a file system that hangs: by a thread, so that only who asks waits. */
 export async function foreignObject(gitdir: string, oid: string): Promise<GitObject | null> {
   try {
     const file = await readBounded(fileOf(gitdir, oid), longestObject + 1, { followLinks: false });

@@ -119,7 +119,10 @@ export class Mirror {
     await rm(this.#outdatedMark(name), { force: true });
   }
 
-  /** Remembers that the ref called `name` means a newer commit, which is not here: what was recorded is no more, until `record`. */
+  /**
+   * Remembers, beyond a crash, that the ref called `name` means a newer commit, which is not here: what was
+   * recorded is no more, until `record`. A power cut may take the mark.
+   */
   async outdate(name: string): Promise<void> {
     await writeFile(this.#outdatedMark(name), '');
   }

@@ -12,7 +12,7 @@ export interface ConfigSnapshot {
 /** The config repository, mirrored. */
 export interface ConfigRepository {
   /**
-   * Lists the branch's tip, fetches when it moved, and parses what changed. Never rejects but for an
+   * Lists the branch's tip, and when it moved reads and parses what changed. Never rejects but for an
    * abort: a failure is in `error` and the last good state stays.
    */
   sync(signal: AbortSignal): Promise<ConfigSnapshot>;

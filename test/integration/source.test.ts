@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { spawn } from 'node:child_process';
+import { deflateSync } from 'node:zlib';
 import { extract } from 'tar-stream';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -116,6 +117,7 @@ function openConfig(url: string, options: ConfigOptions = {}) {
     assemble: (...read) => assemble(options.builds ?? 'https://example.com/app', ...read),
     observe: (objects) => counting(objects, reads),
   });
+  closers.push(() => repository.close());
   const config: ConfigRepository & { look(abort: AbortSignal): ReturnType<ConfigRepository['sync']> } = {
     /** Nothing after the answer. */
     look: (abort) => repository.sync(abort),
@@ -384,6 +386,21 @@ describe('a local config repository', () => {
       expect(error).toBeNull();
       expect(names(desired)).toContain('changed');
       expect(await isMirrored()).toBe(true);
+    });
+
+    it('believes no length that the file of a manifest says, but its hash', async () => {
+      await commitFiles(origin, { 'projects/a.yaml': 'changed\n' });
+      const oid = await git(origin, 'rev-parse', 'main:projects/a.yaml');
+      const file = join(origin, '.git', 'objects', oid.slice(0, 2), oid.slice(2));
+      const whole = await readFile(file);
+      await rm(file);
+      await writeFile(file, deflateSync(`blob 70000\0${'x'.repeat(70_000)}`));
+      const broken = await config.look(signal);
+      expect(broken.error).not.toBeNull();
+      expect(names(broken.desired)).toEqual(['a', 'b']);
+      await rm(file);
+      await writeFile(file, whole);
+      expect(names((await config.look(signal)).desired)).toEqual(['b', 'changed']);
     });
 
     it('says at the next look why the mirror cannot have it, and goes on with it', async () => {
@@ -1323,6 +1340,7 @@ describe('the mirror of the config repository', () => {
     for (const entry of await readdir(objects, { recursive: true, withFileTypes: true }))
       if (entry.isFile()) await utimes(join(entry.parentPath, entry.name), then, then);
     await commitAndSync(64);
+    await config.sync(signal);
     const found = await left();
     await commitAndSync(65);
     return found;

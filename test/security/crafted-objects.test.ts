@@ -100,6 +100,29 @@ describe('a config repository with a crafted tree', () => {
     },
   );
 
+  it('an entry without a name beside the manifests: they count, what is wrong is said, and a restart goes back to nothing older', async () => {
+    const projects = await writeTree(repository, [
+      good,
+      entry('100644', 'other.yaml', await blob(manifest('other'))),
+    ]);
+    const beside = await writeTree(repository, [entry('100644', '', evilFile)]);
+    const both = [entry('40000', 'beside', beside), entry('40000', 'projects', projects)];
+    await commitTree(repository, await writeTree(repository, both));
+    const first = await adapters.config.sync(signal);
+    expect(first.error).toBeNull();
+    expect(namesOf(first)).toEqual(['good', 'other']);
+    await adapters.close();
+    const later = await adapters.config.sync(signal);
+    expect(later.error?.code).toBe('UnsupportedRepository');
+    expect(namesOf(later)).toEqual(['good', 'other']);
+    const restarted = await world.open().config.sync(signal);
+    expect(restarted.error?.code).toBe('UnsupportedRepository');
+    expect(restarted.desired).toBeNull();
+    await commitTree(repository, await writeTree(repository, [entry('40000', 'projects', projects)]));
+    expect(namesOf(await adapters.config.sync(signal))).toEqual(['good', 'other']);
+    expect((await adapters.config.sync(signal)).error).toBeNull();
+  });
+
   it('a folder of more entries than are read is refused before memory is gone, also on the way to the manifests', async () => {
     const one = treeBytes([entry('100644', 'a.yaml', evilFile)]);
     const many = await writeObject(repository, 'tree', Buffer.alloc(one.length * 400_000, one));

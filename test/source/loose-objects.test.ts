@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { looseBlobSize, looseObject, writeLooseRef } from '../../src/source/loose-objects.js';
+import { foreignObject, looseBlobSize, looseObject, writeLooseRef } from '../../src/source/loose-objects.js';
 import { commitFiles, git, makeRepository } from '../support/git.js';
 
 const ref = 'refs/pointsman/last/0123';
@@ -116,4 +118,32 @@ it('leaves to git a commit that has no file, and refs that have none', async () 
   expect(await writeLooseRef(gitdir, ref, commit)).toBe(false);
   expect(existsSync(join(folder, 'none'))).toBe(false);
   expect(existsSync(join(gitdir, ref))).toBe(false);
+});
+
+it('reads of a foreign repository what is whole and what its name says, and nothing else', async () => {
+  await commitFiles(gitdir, { file: 'text', other: 'other' });
+  const [oid, other] = [
+    await git(gitdir, 'rev-parse', 'main:file'),
+    await git(gitdir, 'rev-parse', 'main:other'),
+  ];
+  const fileOf = (id: string) => join(gitdir, 'objects', id.slice(0, 2), id.slice(2));
+  expect(await foreignObject(gitdir, oid)).toEqual({ type: 'blob', bytes: Buffer.from('text') });
+  expect(await foreignObject(gitdir, '0'.repeat(40))).toBeNull();
+  const file = fileOf(oid);
+  await rm(file);
+  await copyFile(fileOf(other), file);
+  expect(await foreignObject(gitdir, oid)).toBeNull();
+  await rm(file);
+  await symlink(fileOf(other), file);
+  expect(await foreignObject(gitdir, other)).not.toBeNull();
+  expect(await foreignObject(gitdir, oid)).toBeNull();
+  await rm(file);
+  // Nobody ever writes to it.
+  execFileSync('mkfifo', [file]);
+  expect(await foreignObject(gitdir, oid)).toBeNull();
+  await rm(file);
+  await writeFile(file, deflateSync('a'.repeat(3_000_000)));
+  expect(await foreignObject(gitdir, oid)).toBeNull();
+  await writeFile(file, randomBytes(1024 * 1024 + 1));
+  expect(await foreignObject(gitdir, oid)).toBeNull();
 });
